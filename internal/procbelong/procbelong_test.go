@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		return
 	case "parent":
 		c := exec.Command("/proc/self/exe")
-		c.Env = []string{"PROCBELONG_ROLE=leaf"}
+		c.Env = []string{"PROCBELONG_ROLE=leaf", "GORACE=atexit_sleep_ms=0"}
 		c.Stdin, c.Stdout = os.Stdin, os.Stdout
 		_ = c.Run()
 		return
@@ -43,7 +43,7 @@ func spawn(t *testing.T, role, cgroup string) *child {
 	t.Helper()
 	c := &child{pidfd: -1}
 	c.cmd = exec.Command("/proc/self/exe")
-	c.cmd.Env = []string{"PROCBELONG_ROLE=" + role}
+	c.cmd.Env = []string{"PROCBELONG_ROLE=" + role, "GORACE=atexit_sleep_ms=0"}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &c.pidfd}
 	if cgroup != "" {
 		d, err := os.Open(cgroup)
