@@ -1,0 +1,237 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vigil-supervisor/vigil/internal/clock"
+)
+
+// DefaultBuffer is how many bytes of a service wait for its disk.
+const DefaultBuffer = 1 << 20
+
+// ErrNoFile says that the service has no log file.
+var ErrNoFile = errors.New("logs: no log file configured")
+
+// Options of an Output.
+type Options struct {
+	Service   string      // name; the file is <Directory>/<Service>.log
+	Directory string      // must exist; empty: no file
+	Mode      fs.FileMode // of the file; 0: 0640
+	MaxSize   int64       // bytes at which the file is rotated; 0: never
+	Keep      int         // rotated files that are kept
+	Buffer    int         // bytes that wait for the disk; 0: DefaultBuffer
+	// Patience is how long a reader waits for a disk that works but is slower
+	// than the service, before output is dropped; at most once per gap. 0: not
+	// at all. With a full pipe the service then waits as long as we do.
+	Patience time.Duration
+	Tail     int      // bytes of the tail of an instance; 0: DefaultTail
+	Stdout   *Echo    // where standard output is shown; nil: nowhere
+	Stderr   *Echo    // where standard error is shown; nil: nowhere
+	Prefix   string   // before every echoed line; empty: bytes pass as they are
+	Buffers  *Buffers // shared by services; nil: some for this one
+
+	_ struct{}
+}
+
+// Stats of an Output since it was made.
+type Stats struct {
+	Bytes     int64 // read from the service
+	Lines     int64 // newlines among them
+	Dropped   Loss  // not written to the file
+	Waiting   int   // bytes that wait to be written to the file
+	Errors    int64 // failed writes
+	LastError error // of the last failed write
+	Failing   bool  // the last write failed
+}
+
+// Output is what one service writes, over all its instances.
+type Output struct {
+	options Options
+	file    *file
+	queue   *queue // nil without a file
+
+	mu        sync.Mutex
+	echo      [streams]*channel
+	current   *Instance
+	followers []*Follower
+	closed    bool
+	bytes     int64
+	lines     int64
+}
+
+// New makes an Output. It touches no file: the log is opened by the first
+// byte, and a disk that does not work is a matter of Stats.
+func New(o Options) (*Output, error) {
+	if o.Service == "" || strings.ContainsAny(o.Service, "/\x00") || o.Service[0] == '.' {
+		return nil, fmt.Errorf("cannot name a log file after service %q", o.Service)
+	}
+	if o.Mode == 0 {
+		o.Mode = 0o640
+	}
+	if o.Buffer <= 0 {
+		o.Buffer = DefaultBuffer
+	}
+	if o.Tail <= 0 {
+		o.Tail = DefaultTail
+	}
+	if o.Buffers == nil {
+		o.Buffers = new(Buffers)
+	}
+	out := &Output{options: o}
+	if o.Directory != "" {
+		out.file = &file{path: filepath.Join(o.Directory, o.Service+".log"), mode: o.Mode, maxSize: o.MaxSize, keep: o.Keep}
+		out.queue = newQueue(out.file, o.Buffer, o.Buffers)
+	}
+	for s, e := range []*Echo{o.Stdout, o.Stderr} {
+		if e != nil {
+			out.echo[s] = e.channel(o.Prefix)
+		}
+	}
+	return out, nil
+}
+
+// Path of the log file; empty if there is none.
+func (o *Output) Path() string {
+	if o.file == nil {
+		return ""
+	}
+	return o.file.path
+}
+
+// Begin starts the tail of a new instance. The last one stays readable by
+// whoever holds it.
+func (o *Output) Begin() *Instance {
+	i := &Instance{output: o, tail: tail{max: o.options.Tail}}
+	o.mu.Lock()
+	o.current = i
+	o.mu.Unlock()
+	return i
+}
+
+// Follow returns a follower that gets the newest last lines of the present
+// instance and then, without gap or repetition, all that come.
+func (o *Output) Follow(last int) *Follower {
+	f := &Follower{output: o, wake: make(chan struct{}, 1)}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.current != nil {
+		for _, l := range o.current.tail.last(max(last, 0)) {
+			f.push(l)
+		}
+	}
+	if o.closed {
+		f.ended = true
+		return f
+	}
+	o.followers = append(o.followers, f)
+	return f
+}
+
+func (o *Output) forget(f *Follower) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.followers = slices.DeleteFunc(o.followers, func(other *Follower) bool { return other == f })
+}
+
+// Reopen opens the log file by its path again, for logrotate. It may wait for
+// the disk, so it is not for the goroutine that owns the services.
+func (o *Output) Reopen() error {
+	if o.file == nil {
+		return ErrNoFile
+	}
+	return o.file.reopen()
+}
+
+// Flush waits until all that was read so far is in the file, or ctx ends. The
+// file is not synced to the disk.
+func (o *Output) Flush(ctx context.Context) error {
+	if o.queue == nil {
+		return nil
+	}
+	return o.queue.flush(ctx)
+}
+
+// Close ends the followers, writes what waits and closes the file. Readers are
+// to be closed before; what they read afterwards is counted as dropped. When
+// ctx ends first, a goroutine goes on to write.
+func (o *Output) Close(ctx context.Context) error {
+	o.mu.Lock()
+	followers := o.followers
+	o.followers, o.closed = nil, true
+	o.mu.Unlock()
+	for _, f := range followers {
+		f.end()
+	}
+	if o.queue == nil {
+		return nil
+	}
+	return o.queue.close(ctx)
+}
+
+// Stats returns the counters.
+func (o *Output) Stats() Stats {
+	o.mu.Lock()
+	s := Stats{Bytes: o.bytes, Lines: o.lines}
+	o.mu.Unlock()
+	if q := o.queue; q != nil {
+		q.mu.Lock()
+		s.Dropped, s.Waiting, s.Errors, s.LastError, s.Failing = q.lost, q.queued, q.errors, q.lastErr, q.failing != 0
+		q.mu.Unlock()
+	}
+	return s
+}
+
+// ingest takes what a reader has read: memory only.
+func (o *Output) ingest(i *Instance, s Stream, p []byte) {
+	now := stamp{wall: time.Now().UnixNano(), boot: clock.Boot()}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bytes += int64(len(p))
+	o.lines += int64(bytes.Count(p, []byte{'\n'}))
+	i.split[s].feed(p, now, func(l piece) { o.line(i, l, s, false) })
+	// Within the lock, so that file and tail agree on the order.
+	if o.queue != nil {
+		o.queue.append(int(s), p)
+	}
+	if c := o.echo[s]; c != nil {
+		c.append(p)
+	}
+}
+
+// await gives a disk that is behind a moment before the next read.
+func (o *Output) await() {
+	if o.queue != nil && o.options.Patience > 0 {
+		o.queue.await(readSize, o.options.Patience)
+	}
+}
+
+// line gives one line to the tail and to the followers.
+func (o *Output) line(i *Instance, l piece, s Stream, partial bool) {
+	i.tail.push(l, s, partial)
+	if len(o.followers) == 0 {
+		return
+	}
+	line := l.line(s, partial)
+	for _, f := range o.followers {
+		f.push(line)
+	}
+}
+
+// finish turns what is left of a line into a line, at the end of a stream.
+func (o *Output) finish(i *Instance, s Stream) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if sp := &i.split[s]; sp.partial != nil {
+		o.line(i, piece{text: sp.partial, at: sp.started}, s, true)
+		sp.partial = nil
+	}
+}
