@@ -1,0 +1,54 @@
+package text
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/vigil-supervisor/vigil/snapshot"
+)
+
+// List writes one line per incident, in the order given, under a heading: ID
+// TIME SERVICE CAUSE STATUS SIZE SENTENCE. With a width the sentence is cut,
+// never the id. Nothing is written for no incident. The error is that of w.
+func List(w io.Writer, incidents []snapshot.Incident, opts Options) error {
+	if len(incidents) == 0 {
+		return nil
+	}
+	p := newPage(w, opts)
+	rows := [][]string{{"ID", "TIME", "SERVICE", "CAUSE", "STATUS", "SIZE", "SENTENCE"}}
+	for _, i := range incidents {
+		cause := string(i.Cause)
+		if cause == "" {
+			cause = "-"
+		}
+		rows = append(rows, []string{
+			clean(i.ID), i.Time.UTC().Format("2006-01-02 15:04:05"), cut(clean(i.Service), 32), clean(cause),
+			clean(string(i.Status)), size(i.Bytes), clean(i.Sentence),
+		})
+	}
+	widths := make([]int, len(rows[0])-1)
+	for _, row := range rows {
+		for c := range widths {
+			widths[c] = max(widths[c], utf8.RuneCountInString(row[c]))
+		}
+	}
+	for n, row := range rows {
+		var b strings.Builder
+		for c, width := range widths {
+			fmt.Fprintf(&b, "%-*s  ", width, row[c])
+		}
+		used := utf8.RuneCountInString(b.String())
+		sentence := row[len(widths)]
+		if opts.Width > 0 {
+			sentence = cut(sentence, max(20, opts.Width-used))
+		}
+		how := plain
+		if n == 0 {
+			how = bold
+		}
+		p.raw(0, how, strings.TrimRight(b.String()+sentence, " "))
+	}
+	return p.close()
+}
