@@ -25,6 +25,7 @@ type bank struct {
 	accounts []*account
 	workers  []*worker
 	running  sync.WaitGroup
+	audit    map[string]int // openBank forgets it: see /crash
 }
 
 // worker takes jobs from its own queue, one at a time.

@@ -35,14 +35,13 @@ func (b *bank) deadlock() {
 // crash makes a worker panic.
 func (b *bank) crash() {
 	b.workers[2].jobs <- job{name: "audit", do: func(worker string) {
-		recordAudit(worker, b.accounts[2].name, 42)
+		b.recordAudit(worker, b.accounts[2].name, 42)
 	}}
 }
 
 // recordAudit writes to a map that nobody made.
-func recordAudit(worker, customer string, amount int) {
-	var audit map[string]int
-	audit[worker+"/"+customer] = amount
+func (b *bank) recordAudit(worker, customer string, amount int) {
+	b.audit[worker+"/"+customer] = amount
 }
 
 // leak starts goroutines that wait for an answer that nobody sends.

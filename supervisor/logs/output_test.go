@@ -324,7 +324,9 @@ func TestIdleMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	per := (int64(after.HeapInuse+after.StackInuse) - int64(before.HeapInuse+before.StackInuse)) / n
 	t.Logf("%d bytes per idle service with two streams", per)
-	if per > 12<<10 {
+	// About 8 KB; the race detector and the heap's pages add to it. A held
+	// buffer would be 64 KiB.
+	if per > 24<<10 {
 		t.Errorf("%d bytes per idle service", per)
 	}
 	for _, r := range readers {

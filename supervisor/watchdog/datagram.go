@@ -1,6 +1,7 @@
 package watchdog
 
 import (
+	"encoding/binary"
 	"errors"
 	"sync"
 
@@ -80,8 +81,8 @@ func (d *datagram) parseControl(b []byte) {
 				d.pid, d.uid, d.gid = int(c.Pid), c.Uid, c.Gid
 			}
 		case unix.SCM_RIGHTS:
-			if fds, err := unix.ParseUnixRights(m); err == nil {
-				d.rights = append(d.rights, fds...)
+			for b := m.Data; len(b) >= 4; b = b[4:] {
+				d.rights = append(d.rights, parseInt(b))
 			}
 		case unix.SCM_PIDFD:
 			d.pidfd = parsePidfd(m.Data)
@@ -96,8 +97,11 @@ func parsePidfd(b []byte) int {
 	if len(b) < 4 {
 		return -1
 	}
-	return max(-1, int(int32(uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24)))
+	return max(-1, parseInt(b))
 }
+
+// parseInt reads a C int of at least 4 bytes.
+func parseInt(b []byte) int { return int(int32(binary.NativeEndian.Uint32(b))) }
 
 // closeRights closes the passed descriptors and returns how many there were.
 func (d *datagram) closeRights() int {

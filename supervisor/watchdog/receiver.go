@@ -31,6 +31,9 @@ type Event struct {
 	UID, GID uint32
 	// Closed counts the descriptors that came along and were closed at once.
 	Closed int
+	// Lost says that the kernel discarded descriptors that came along, because
+	// this process may open no more (RLIMIT_NOFILE).
+	Lost bool
 	// Done is to be called once, when the event and all before it have been
 	// acted on; it ends the wait of a sender of BARRIER=1. Never nil. Safe
 	// from every goroutine.
@@ -153,7 +156,7 @@ func (r *Receiver) next(raw syscall.RawConn) (Event, error) {
 // for that of a barrier.
 func (r *Receiver) judge(d datagram) Event {
 	defer d.closePidfd()
-	event := Event{At: clock.Boot(), PID: d.pid, UID: d.uid, GID: d.gid, Done: func() {}}
+	event := Event{At: clock.Boot(), PID: d.pid, UID: d.uid, GID: d.gid, Lost: d.lost, Done: func() {}}
 	event.Message, event.Refused = r.read(d)
 	if event.Refused == "" && event.Message.Barrier {
 		event.Done = closeOnce(d.rights[0])
