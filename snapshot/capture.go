@@ -1,16 +1,26 @@
 package snapshot
 
 // Capture is the report of the capture helper, capture.json: what the freeze
-// and the copy did. It is written by vigil-capture before the target is
-// released and completed after it.
+// and the copy did. vigil-capture writes it when the target is free and the core
+// is whole, and completes it after the analysis.
 type Capture struct {
-	Schema  int      `json:"schema"`
-	PID     int      `json:"pid"`
-	Freeze  Freeze   `json:"freeze"`
-	Program Program  `json:"program"`
-	Core    string   `json:"core,omitempty"` // file name in the incident directory
-	Missing []string `json:"missing,omitempty"`
-	Ran     []Ran    `json:"collectors"`
+	Schema int `json:"schema"`
+	PID    int `json:"pid"`
+
+	// StartTicks is field 22 of /proc/PID/stat, USER_HZ since boot: with PID it
+	// names the process for good.
+	StartTicks uint64 `json:"start_ticks,omitempty"`
+
+	Freeze  Freeze  `json:"freeze"`
+	Program Program `json:"program"`
+	Core    string  `json:"core,omitempty"` // file name in the incident directory
+	// Exe is the executable that the analysis reads. ExeCopied: it is a file
+	// name in the incident directory, because the one on disk was another by
+	// then; else it is an absolute path.
+	Exe       string   `json:"exe,omitempty"`
+	ExeCopied bool     `json:"exe_copied,omitempty"`
+	Missing   []string `json:"missing,omitempty"`
+	Ran       []Ran    `json:"collectors"`
 }
 
 // Progress is one line of JSON that vigil-capture writes to its progress

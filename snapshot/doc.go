@@ -8,6 +8,8 @@
 //	process.json   Process: the process and its threads as /proc showed them
 //	timeline.json  []Moment: what happened before, oldest first
 //	output.txt     the last output of that instance, as text
+//	capture.json   Capture: what the capture helper did, and what is missing
+//	exe            a copy of the executable, only when the one on disk was replaced
 //	core           the ELF core, only while it is being analysed or when keep_core is set
 //
 // The package does no I/O. A model read back from a store, made from a live
@@ -27,4 +29,5 @@ const (
 	FileOutput   = "output.txt"
 	FileCapture  = "capture.json"
 	FileCore     = "core"
+	FileExe      = "exe"
 )

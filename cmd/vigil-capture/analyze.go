@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/capture"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/golang"
+)
+
+// analysis is one run of the analyze command.
+type analysis struct {
+	dir, exe, core string
+	pid            int
+	budget         time.Duration
+	memory         int64
+	keepCore       bool
+	opt            golang.Options
+	report         snapshot.Capture
+}
+
+func analyse(args []string) error {
+	a := analysis{}
+	set := flag.NewFlagSet("analyze", flag.ContinueOnError)
+	set.StringVar(&a.dir, "dir", "", "directory of capture.json; stacks.json is written there")
+	set.StringVar(&a.exe, "exe", "", "executable; the default is what capture.json names")
+	set.StringVar(&a.core, "core", "", "core to read; the default is DIR/core; one that is given is never deleted")
+	set.IntVar(&a.pid, "pid", 0, "refuse a core of another process")
+	set.DurationVar(&a.budget, "budget", time.Minute, "most time")
+	set.Int64Var(&a.memory, "memory", 2<<30, "most bytes of memory")
+	set.IntVar(&a.opt.MaxGoroutines, "max-goroutines", 100_000, "most goroutines to read")
+	set.BoolVar(&a.opt.NoVariables, "no-variables", false, "stacks only")
+	set.BoolVar(&a.keepCore, "keep-core", false, "keep DIR/core")
+	if err := parse(set, args); err != nil {
+		return err
+	}
+	if a.dir == "" || a.budget <= 0 || a.memory <= 0 || a.pid < 0 {
+		return fmt.Errorf("%w: --dir and positive --budget and --memory are needed", errUsage)
+	}
+	a.confine()
+	return a.run()
+}
+
+// confine bounds memory and yields to everybody else. None of it is vital.
+func (a *analysis) confine() {
+	debug.SetMemoryLimit(a.memory)
+	// The address space of a Go program is far larger than its memory; this
+	// stops a runaway, the memory limit above does the fine work.
+	limit := uint64(a.memory)*2 + 8<<30
+	_ = unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: limit, Max: limit})
+	// Linux has a nice value per thread; new ones inherit that of their maker.
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, t := range tasks {
+		if tid, err := strconv.Atoi(t.Name()); err == nil {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, tid, 10)
+		}
+	}
+}
+
+func (a *analysis) run() error {
+	reportPath := filepath.Join(a.dir, snapshot.FileCapture)
+	if err := readJSON(reportPath, &a.report); err != nil && !(errors.Is(err, os.ErrNotExist) && a.core != "") {
+		return fmt.Errorf("cannot read the capture: %w", err)
+	}
+	a.report.Schema = snapshot.SchemaVersion
+	if err := a.inputs(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), a.budget)
+	defer cancel()
+	start := clock.Boot()
+	stacks, err := golang.Collect(ctx, a.opt)
+	ran := snapshot.Ran{Name: "golang", Result: "ok", Cost: snapshot.SecondsOf(clock.Boot() - start)}
+	switch {
+	case err != nil:
+		ran.Result, ran.Reason = "failed", err.Error()
+		a.report.Missing = append(a.report.Missing, "goroutines: "+err.Error())
+	case ctx.Err() != nil:
+		ran.Result, ran.Reason = "partial", fmt.Sprintf("the time of %v was up", a.budget)
+	case stacks.Unwound == 0:
+		ran.Result, ran.Reason = "partial", "no goroutine could be read"
+	}
+	if ran.Result == "partial" {
+		a.report.Missing = append(a.report.Missing, append([]string{"goroutines: " + ran.Reason}, stacks.Notes...)...)
+	}
+	a.report.Ran = append(a.report.Ran, ran)
+	if err == nil {
+		if err := writeJSON(filepath.Join(a.dir, snapshot.FileStacks), stacks); err != nil {
+			return err
+		}
+	}
+	return errors.Join(err, a.tidy(), writeJSON(reportPath, a.report))
+}
+
+// inputs finds the core and the executable and checks whose core it is.
+func (a *analysis) inputs() error {
+	a.opt.Core = a.core
+	if a.core == "" {
+		if a.report.Core == "" {
+			return fmt.Errorf("cannot analyse %s: the capture has no core", a.dir)
+		}
+		a.opt.Core = filepath.Join(a.dir, snapshot.FileCore)
+	}
+	want := a.pid
+	if want == 0 {
+		want = a.report.PID
+	}
+	owner, tids, err := capture.OwnerOf(a.opt.Core)
+	if err != nil {
+		return err
+	}
+	if want != 0 && owner != want {
+		return fmt.Errorf("cannot analyse core %s: it belongs to process %d (%d threads), not %d", a.opt.Core, owner, len(tids), want)
+	}
+	a.opt.Exe = a.exe
+	if a.exe == "" {
+		a.opt.Exe = a.report.Exe
+		if a.report.ExeCopied {
+			a.opt.Exe = filepath.Join(a.dir, snapshot.FileExe)
+		}
+	}
+	if a.opt.Exe == "" {
+		return fmt.Errorf("%w: no executable is known; give --exe", errUsage)
+	}
+	return nil
+}
+
+// tidy removes the core, which holds every secret of the program, and the copy
+// of the executable. A core that was named by the caller is the caller's.
+func (a *analysis) tidy() error {
+	if a.keepCore || a.core != "" {
+		return nil
+	}
+	a.report.Core = ""
+	err := os.Remove(filepath.Join(a.dir, snapshot.FileCore))
+	if a.report.ExeCopied {
+		a.report.Exe, a.report.ExeCopied = a.report.Program.Path, false
+		err = errors.Join(err, os.Remove(filepath.Join(a.dir, snapshot.FileExe)))
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot remove the core: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package golang
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/go-delve/delve/pkg/goversion"
+	"github.com/go-delve/delve/pkg/logflags"
+	"github.com/go-delve/delve/pkg/proc"
+	"github.com/go-delve/delve/pkg/proc/core"
+
+	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/analyze"
+)
+
+// Options of an analysis. A zero number means the default beside it.
+type Options struct {
+	Core string // path of the ELF core
+	Exe  string // path of the executable: the same link output, unstripped at best
+
+	MaxGoroutines  int  // read at most so many: 100000
+	MaxGroups      int  // keep at most so many different stacks: 4096
+	VariableGroups int  // groups whose sample's variables are read: 200
+	Depth          int  // frames of a stack: 64
+	NoVariables    bool // stacks only
+	_              struct{}
+}
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{{&o.MaxGoroutines, 100_000}, {&o.MaxGroups, 4096}, {&o.VariableGroups, 200}, {&o.Depth, 64}} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	return o
+}
+
+// reading is one analysis of one core.
+type reading struct {
+	opt     Options
+	target  *proc.Target
+	version goversion.GoVersion
+	out     *snapshot.Stacks
+	groups  map[string]*sample
+	order   []*sample
+	lost    int // goroutines of stacks beyond MaxGroups
+	bad     int // goroutines that could not be read
+	firstG  error
+}
+
+// sample is a group while it is being made.
+type sample struct {
+	snapshot.Group
+	g      *proc.G
+	frames []proc.Stackframe
+}
+
+// Collect reads the core. When ctx ends, what was read until then is returned
+// and Notes say so. The error means that the core could not be opened at all.
+func Collect(ctx context.Context, opt Options) (out snapshot.Stacks, err error) {
+	opt = opt.withDefaults()
+	out = snapshot.Stacks{Schema: snapshot.SchemaVersion, Runtime: "go", Groups: []snapshot.Group{}}
+	// A core is outside data, and Delve was not made to distrust it.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("cannot read core %s: delve panicked: %v", opt.Core, p)
+		}
+	}()
+	if err := logflags.Setup(false, "", ""); err != nil {
+		return out, fmt.Errorf("cannot silence delve: %w", err)
+	}
+	group, err := core.OpenCore(opt.Core, opt.Exe, nil)
+	if err != nil {
+		return out, fmt.Errorf("cannot open core %s with %s: %w", opt.Core, opt.Exe, err)
+	}
+	// Detach of a core ends nothing; it closes the files.
+	defer func() { _ = group.Detach(false) }()
+	r := &reading{opt: opt, target: group.Selected, out: &out, groups: map[string]*sample{}}
+	r.version = goversion.ParseProducer(r.target.BinInfo().Producer())
+	r.judgeBinary()
+	r.goroutines(ctx)
+	r.threads(ctx)
+	r.finishGroups(ctx)
+	if ctx.Err() == nil {
+		r.safely("the wait-for graph", func() { r.waits(ctx) })
+	}
+	return out, nil
+}
+
+// judgeBinary notes what this executable cannot give.
+func (r *reading) judgeBinary() {
+	bi := r.target.BinInfo()
+	// An optimised build is marked per function; main.main stands for all.
+	r.out.Optimised = true
+	for _, fn := range bi.LookupFunc()["main.main"] {
+		r.out.Optimised = fn.Optimized()
+	}
+	if r.version.Minor > goversion.MaxSupportedVersionOfGoMinor {
+		r.note("the program was built by Go 1.%d; this reader knows Go up to 1.%d: wait reasons can be wrong", r.version.Minor, goversion.MaxSupportedVersionOfGoMinor)
+	}
+	if r.out.Optimised {
+		r.note("optimised build: some variables are unreadable, and values of dead variables can be stale")
+	}
+}
+
+// safely runs a step that Delve's panics must not end.
+func (r *reading) safely(what string, step func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.note("cannot read %s: delve panicked: %.200s", what, fmt.Sprint(p))
+		}
+	}()
+	step()
+}
+
+// maxNotes bounds Notes.
+const maxNotes = 64
+
+func (r *reading) note(format string, args ...any) {
+	if len(r.out.Notes) < maxNotes {
+		r.out.Notes = append(r.out.Notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// finishGroups orders the groups and reads variables of the first ones.
+func (r *reading) finishGroups(ctx context.Context) {
+	byID := map[int64]*sample{}
+	for _, s := range r.order {
+		byID[s.Sample] = s
+		r.out.Groups = append(r.out.Groups, s.Group)
+	}
+	analyze.Rank(r.out.Groups)
+	for i := range r.out.Groups {
+		g := &r.out.Groups[i]
+		if r.opt.NoVariables || g.System {
+			continue
+		}
+		if i >= r.opt.VariableGroups || ctx.Err() != nil {
+			r.note("arguments and locals are shown for %d of %d groups only", i, len(r.out.Groups))
+			break
+		}
+		s := byID[g.Sample]
+		r.safely(fmt.Sprintf("variables of goroutine %d", g.Sample), func() { r.variables(g, s) })
+	}
+	if r.lost > 0 {
+		r.note("%d goroutines have stacks beyond the first %d different ones and are not shown", r.lost, r.opt.MaxGroups)
+	}
+	if r.bad > 0 {
+		r.note("%d goroutines could not be read, the first because of: %v", r.bad, r.firstG)
+	}
+}
+
+// stripped reports whether an error of Delve means that there is no DWARF.
+func stripped(err error) bool { return strings.Contains(err.Error(), "could not find goroutine array") }

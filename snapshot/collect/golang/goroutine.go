@@ -1,0 +1,204 @@
+package golang
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/go-delve/delve/pkg/proc"
+	"github.com/go-delve/delve/service/api"
+
+	"github.com/vigil-supervisor/vigil/snapshot"
+)
+
+// chunk is how many goroutines are listed at a time, so that the context is
+// looked at and memory stays small.
+const chunk = 2000
+
+// goroutines lists, unwinds and groups.
+func (r *reading) goroutines(ctx context.Context) {
+	total := r.total()
+	for start := 0; start >= 0 && r.out.Unwound < r.opt.MaxGoroutines; {
+		list, next, err := proc.GoroutinesInfo(r.target, start, min(chunk, r.opt.MaxGoroutines-r.out.Unwound))
+		if err != nil {
+			r.missing(err)
+			return
+		}
+		for _, g := range list {
+			if ctx.Err() != nil {
+				r.out.Goroutines = max(total, r.out.Goroutines)
+				r.note("the time was up after %d goroutines; there were up to %d", r.out.Unwound, total)
+				return
+			}
+			r.out.Goroutines++
+			r.add(g)
+		}
+		start = next
+		if next >= 0 && r.out.Unwound >= r.opt.MaxGoroutines {
+			r.out.Goroutines = max(total, r.out.Goroutines)
+			r.note("only the first %d goroutines were read; there were up to %d", r.out.Unwound, total)
+		}
+	}
+}
+
+// missing says why there are no goroutines.
+func (r *reading) missing(err error) {
+	if stripped(err) {
+		r.note("the executable has no debug information (built with -ldflags=-s or -w): goroutines cannot be listed, stacks are those of the operating system's threads; give the unstripped executable of the same build with --exe")
+		return
+	}
+	r.note("cannot list goroutines: %v", err)
+}
+
+// total is the length of runtime.allgs, dead goroutines included.
+func (r *reading) total() int {
+	n := 0
+	r.safely("the number of goroutines", func() {
+		if v, err := r.eval("runtime.allgs"); err == nil {
+			n = int(v.Len)
+		}
+	})
+	return n
+}
+
+// add unwinds one goroutine and puts it into its group.
+func (r *reading) add(g *proc.G) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.fail(fmt.Errorf("delve panicked: %.200s", fmt.Sprint(p)))
+		}
+	}()
+	if g.Unreadable != nil {
+		r.fail(g.Unreadable)
+		return
+	}
+	frames, err := proc.GoroutineStacktrace(r.target, g, r.opt.Depth, proc.StacktraceSimple)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.out.Unwound++
+	status, reason := r.status(g)
+	key := groupKey(status, reason, g, frames)
+	s := r.groups[key]
+	if s == nil {
+		if len(r.order) >= r.opt.MaxGroups {
+			r.lost++
+			return
+		}
+		s = r.newSample(g, frames, status, reason)
+		r.groups[key] = s
+		r.order = append(r.order, s)
+	}
+	s.Count++
+	if len(s.Goroutines) < snapshot.MaxIDs {
+		s.Goroutines = append(s.Goroutines, g.ID)
+	}
+}
+
+func (r *reading) fail(err error) {
+	r.bad++
+	if r.firstG == nil {
+		r.firstG = err
+	}
+}
+
+func groupKey(status, reason string, g *proc.G, frames []proc.Stackframe) string {
+	key := make([]byte, 0, len(status)+len(reason)+2+8*(len(frames)+1))
+	key = append(append(append(append(key, status...), 0), reason...), 0)
+	key = binary.LittleEndian.AppendUint64(key, g.GoPC)
+	for _, f := range frames {
+		key = binary.LittleEndian.AppendUint64(key, f.Current.PC)
+	}
+	return string(key)
+}
+
+func (r *reading) newSample(g *proc.G, frames []proc.Stackframe, status, reason string) *sample {
+	s := &sample{g: g, frames: frames}
+	s.Status, s.WaitReason, s.Sample = status, reason, g.ID
+	s.System = g.System(r.target)
+	if loc := g.Go(); loc.Fn != nil {
+		p := placeOf(loc)
+		s.CreatedBy = &p
+	}
+	s.Frames, s.Cut = convert(frames, r.opt.Depth)
+	for name, value := range g.Labels() {
+		if snapshot.LooksSecret(name) {
+			value = snapshot.Mask
+		}
+		s.Labels = append(s.Labels, name+"="+value)
+	}
+	slices.Sort(s.Labels)
+	return s
+}
+
+// convert makes frames of ours; a frame beyond depth says that there are more.
+func convert(frames []proc.Stackframe, depth int) (list []snapshot.Frame, cut bool) {
+	if len(frames) > depth {
+		frames, cut = frames[:depth], true
+	}
+	for _, f := range frames {
+		if f.Err != nil || f.Current.PC == 0 {
+			break
+		}
+		list = append(list, snapshot.Frame{Place: placeOf(f.Call), PC: f.Current.PC, Inlined: f.Inlined})
+	}
+	return list, cut
+}
+
+func placeOf(loc proc.Location) snapshot.Place {
+	p := snapshot.Place{Function: "?", File: loc.File, Line: loc.Line}
+	if loc.Fn != nil {
+		p.Function = loc.Fn.Name
+	}
+	return p
+}
+
+// scanning is the bit _Gscan of a status, runtime/runtime2.go.
+const scanning = 0x1000
+
+// status names the state of a goroutine, and why it waits.
+func (r *reading) status(g *proc.G) (status, reason string) {
+	switch g.Status &^ scanning {
+	case proc.Gidle:
+		return "idle", ""
+	case proc.Grunnable:
+		return "runnable", ""
+	case proc.Grunning:
+		return "running", ""
+	case proc.Gsyscall:
+		return "syscall", ""
+	case proc.Gwaiting:
+		return "waiting", api.WaitReasonString(&r.version, g.WaitReason)
+	case proc.Gcopystack:
+		return "copystack", ""
+	}
+	return fmt.Sprintf("status %d", g.Status), ""
+}
+
+// threads reads the stacks of the operating system's threads.
+func (r *reading) threads(ctx context.Context) {
+	list := r.target.ThreadList()
+	slices.SortFunc(list, func(a, b proc.Thread) int { return a.ThreadID() - b.ThreadID() })
+	if len(list) > snapshot.MaxThreads {
+		r.note("%d threads beyond the first %d are not shown", len(list)-snapshot.MaxThreads, snapshot.MaxThreads)
+		list = list[:snapshot.MaxThreads]
+	}
+	for _, th := range list {
+		if ctx.Err() != nil {
+			r.note("the time was up: some threads are missing")
+			return
+		}
+		t := snapshot.Thread{TID: th.ThreadID()}
+		r.safely(fmt.Sprintf("thread %d", t.TID), func() {
+			if g, err := proc.GetG(th); err == nil && g != nil {
+				t.Goroutine = g.ID
+			}
+			if frames, err := proc.ThreadStacktrace(r.target, th, r.opt.Depth); err == nil {
+				t.Frames, _ = convert(frames, r.opt.Depth)
+			}
+		})
+		r.out.Threads = append(r.out.Threads, t)
+	}
+}

@@ -1,0 +1,100 @@
+package snapshot
+
+import "strings"
+
+// Mask stands in the place of a value that is not shown.
+const Mask = "***"
+
+// LooksSecret reports whether a value of that name (an environment variable, an
+// option, a Go variable or field, a map key) should not be shown. It ignores
+// case, '_', '-' and '.', and looks for: password, passwd, passphrase, pwd,
+// secret, token, credential, apikey, accesskey, privatekey, signingkey,
+// encryptionkey, authkey, authorization, bearer, cookie, sessionid, jwt, dsn,
+// connectionstring anywhere; and for the names "auth", "key" and "pass", alone
+// or as the last word ("API_KEY", "basicAuth"). It errs towards masking.
+func LooksSecret(name string) bool {
+	flat := strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "").Replace(name))
+	for _, part := range [...]string{"password", "passwd", "passphrase", "pwd", "secret", "token", "credential",
+		"apikey", "accesskey", "privatekey", "signingkey", "encryptionkey", "authkey", "authorization", "bearer",
+		"cookie", "sessionid", "jwt", "dsn", "connectionstring"} {
+		if strings.Contains(flat, part) && name != "PWD" && name != "OLDPWD" {
+			return true
+		}
+	}
+	switch last := lastWord(name); last {
+	case "auth", "key", "pass":
+		return true
+	}
+	return false
+}
+
+// lastWord is the last word of a name in snake, kebab or camel case, lower case.
+func lastWord(name string) string {
+	if i := strings.LastIndexAny(name, "_-. "); i >= 0 {
+		name = name[i+1:]
+	}
+	for i := len(name) - 1; i > 0; i-- {
+		if isUpper(name[i]) && !isUpper(name[i-1]) {
+			return strings.ToLower(name[i:])
+		}
+	}
+	return strings.ToLower(name)
+}
+
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+// MaskArguments returns a copy of a command line with the values of secret
+// options masked: --password=x, -password x, PASSWORD=x, and the password of a
+// URL (scheme://user:password@host).
+func MaskArguments(args []string) []string {
+	out := make([]string, len(args))
+	next := false
+	for i, a := range args {
+		name, _, assigned := strings.Cut(a, "=")
+		dashed := strings.HasPrefix(a, "-")
+		secret := LooksSecret(strings.TrimLeft(name, "-"))
+		switch {
+		case next && !dashed:
+			out[i] = Mask
+		case assigned && secret:
+			out[i] = name + "=" + Mask
+		default:
+			out[i] = maskURL(a)
+		}
+		next = dashed && !assigned && secret
+	}
+	return out
+}
+
+// MaskEnvironment returns a copy of NAME=value pairs with secret values masked.
+func MaskEnvironment(env []string) []string {
+	out := make([]string, len(env))
+	for i, e := range env {
+		name, _, ok := strings.Cut(e, "=")
+		if ok && LooksSecret(name) {
+			out[i] = name + "=" + Mask
+			continue
+		}
+		out[i] = maskURL(e)
+	}
+	return out
+}
+
+// maskURL hides the password in every scheme://user:password@host of s.
+func maskURL(s string) string {
+	scheme := strings.Index(s, "://")
+	if scheme < 0 {
+		return s
+	}
+	rest := s[scheme+3:]
+	end := strings.IndexAny(rest, "/?# \n")
+	if end < 0 {
+		end = len(rest)
+	}
+	at := strings.LastIndexByte(rest[:end], '@')
+	colon := strings.IndexByte(rest[:end], ':')
+	if at < 0 || colon < 0 || colon > at {
+		return s[:scheme+3] + rest[:end] + maskURL(rest[end:])
+	}
+	return s[:scheme+3] + rest[:colon+1] + Mask + rest[at:end] + maskURL(rest[end:])
+}
