@@ -146,11 +146,8 @@ func (l *launch) run(first int) syscall.Errno {
 func (l *launch) outcome() *Error {
 	fd, pid := int(*l.pidfd), l.frame.pid
 	errno := syscall.Errno(l.frame.errno)
-	if errno == 0 && !reap(fd, unix.WNOHANG) {
+	if !reap(fd) && errno == 0 {
 		return nil
-	}
-	if errno != 0 {
-		reap(fd, 0)
 	}
 	_ = unix.Close(fd) // a pidfd has nothing to flush
 	if l.late {
@@ -161,13 +158,15 @@ func (l *launch) outcome() *Error {
 }
 
 // reap waits for a child that never passed execve, and says whether there was
-// one: __WCLONE finds only children whose exit signal is not SIGCHLD.
-func reap(pidfd, flags int) bool {
+// one: __WCLONE finds only children whose exit signal is not SIGCHLD, so for
+// one that has passed execve the answer is ECHILD at once. The wait is for the
+// rest of an exit that has begun: the child has already let go of our memory.
+func reap(pidfd int) bool {
 	for {
 		// The kernel's siginfo is 128 bytes; si_pid is at 16, after padding.
 		var info [128]byte
 		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_PIDFD, uintptr(pidfd),
-			uintptr(unsafe.Pointer(&info)), uintptr(unix.WEXITED|unix.WCLONE|flags), 0, 0)
+			uintptr(unsafe.Pointer(&info)), uintptr(unix.WEXITED|unix.WCLONE), 0, 0)
 		if errno != unix.EINTR {
 			return errno == 0 && binary.NativeEndian.Uint32(info[16:]) != 0
 		}
