@@ -1,0 +1,69 @@
+package keeper
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+)
+
+// child is one instance of a service, or a helper: the process that was
+// started and everything that descends from it.
+type child struct {
+	id      string
+	spec    protocol.Start
+	passed  []int // descriptors that came with the start of a helper
+	started protocol.Started
+	pidfd   int
+	out     int // read end of its stdout, -1 when it has none
+	err     int
+	tree    tree
+
+	starting bool
+	exit     *protocol.Exit
+	empty    bool
+	killing  bool
+	stopped  int
+	again    bool
+	released bool
+	follows  *child  // the instance whose standing order this start carries out
+	replyTo  request // of the start, until it is answered
+}
+
+func newChild(s protocol.Start) *child {
+	return &child{id: protocol.ID(s.Key, s.Instance), spec: s, pidfd: -1, out: -1, err: -1, starting: true, again: s.Again}
+}
+
+// files lists the descriptors that a supervisor gets of this child, and which
+// of the three places they fill.
+func (c *child) files() ([]int, []bool) {
+	var fds []int
+	have := make([]bool, 3)
+	for i, fd := range []int{c.pidfd, c.out, c.err} {
+		if fd >= 0 {
+			fds = append(fds, fd)
+			have[i] = true
+		}
+	}
+	return fds, have
+}
+
+func (c *child) describe() (protocol.Child, []int) {
+	fds, have := c.files()
+	return protocol.Child{
+		Key: c.spec.Key, Helper: c.spec.Helper, Started: c.started, Exit: c.exit, Empty: c.empty,
+		Killing: c.killing, Stopped: c.stopped, Again: c.again, Files: have,
+	}, fds
+}
+
+// close gives back what the child holds in the keeper.
+func (c *child) close() {
+	for _, fd := range append([]int{c.pidfd, c.out, c.err}, c.passed...) {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	c.pidfd, c.out, c.err, c.passed = -1, -1, -1, nil
+	if c.tree != nil {
+		c.tree.Remove()
+	}
+}

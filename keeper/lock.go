@@ -1,0 +1,63 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockName is the file whose lock makes a keeper the only one of its name. The
+// lock is flock(2) on an open descriptor: the kernel drops it with the
+// process, so it cannot be stale. The pid inside is only for the message.
+const lockName = "keeper.lock"
+
+// Running says that another keeper holds the name.
+type Running struct {
+	Name string
+	PID  int // 0 when the file does not tell
+	Path string
+}
+
+func (r *Running) Error() string {
+	return fmt.Sprintf("cannot start vigil %q: already running as pid %d (lock %s)", r.Name, r.PID, r.Path)
+}
+
+// lock takes the lock in dir. The file stays open, and locked, until the
+// process ends.
+func lock(name, dir string) (*os.File, error) {
+	path := filepath.Join(dir, lockName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open lock: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		defer f.Close()
+		return nil, &Running{Name: name, PID: holder(f), Path: path}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+	}
+	pid := []byte(strconv.Itoa(os.Getpid()) + "\n")
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt(pid, 0)
+		if err != nil {
+			// The lock holds without it; a second vigil will say pid 0.
+			_ = f.Truncate(0)
+		}
+	}
+	return f, nil
+}
+
+func holder(f *os.File) int {
+	b := make([]byte, 16)
+	n, _ := f.ReadAt(b, 0)
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	return pid
+}

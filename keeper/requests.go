@@ -1,0 +1,329 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/pidfd"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+)
+
+// onReceived takes one message of the supervisor.
+func (k *Keeper) onReceived(r received) {
+	if r.link != k.sup.link {
+		r.msg.CloseFiles()
+		return // of a predecessor
+	}
+	if r.err != nil {
+		// A supervisor without its socket can do nothing; its end follows.
+		if errors.Is(r.err, protocol.ErrMalformed) {
+			fmt.Fprintf(os.Stderr, "vigil: %v; ending supervisor pid %d\n", r.err, k.sup.pid)
+		}
+		if k.sup.alive() && k.quit == nil {
+			_ = k.sup.pidfd.Signal(syscall.SIGKILL)
+		}
+		return
+	}
+	k.sup.lastBeat = clock.Boot()
+	req := request{r.link, r.msg.ID}
+	if r.msg.Type != protocol.THello && r.msg.Epoch != k.sup.epoch {
+		r.msg.CloseFiles()
+		k.sup.reply(req, protocol.TReply, protocol.Reply{Code: "fenced",
+			Error: fmt.Sprintf("cannot %s: epoch %d is over, the newest is %d", r.msg.Type, r.msg.Epoch, k.sup.epoch)})
+		return
+	}
+	k.handle(req, r.msg)
+}
+
+// handle carries out one request of the supervisor in charge.
+func (k *Keeper) handle(req request, m protocol.Message) {
+	kept := false
+	defer func() {
+		if !kept {
+			m.CloseFiles()
+		}
+	}()
+	var err error
+	switch m.Type {
+	case protocol.TBeat:
+		return
+	case protocol.TReady:
+		k.onReady()
+		return
+	case protocol.TAck:
+		k.onAck(m)
+		return
+	case protocol.THello:
+		k.onHello(req, m)
+		return
+	case protocol.TRecover:
+		k.onRecover(req)
+		return
+	case protocol.TStart:
+		if kept, err = k.onStart(req, m); err == nil {
+			return // answered when it is known
+		}
+	case protocol.TPutFile:
+		kept, err = k.onPutFile(m)
+	case protocol.TSignal:
+		err = k.onSignalRequest(m)
+	default:
+		err = k.handleNamed(m)
+	}
+	k.answer(req, err)
+}
+
+// handleNamed carries out the requests that only name something.
+func (k *Keeper) handleNamed(m protocol.Message) error {
+	switch m.Type {
+	case protocol.TKill:
+		return with(m, func(b protocol.Kill) error { return k.onKill(b.ID) })
+	case protocol.TMain:
+		return with(m, k.onMain)
+	case protocol.TOrder:
+		return with(m, k.onOrder)
+	case protocol.TDropFile:
+		return with(m, func(b protocol.Name) error { return k.onDropFile(b.Name) })
+	case protocol.TPutNote:
+		return with(m, k.onPutNote)
+	case protocol.TRelease:
+		return with(m, func(b protocol.Name) error { return k.onRelease(b.Name) })
+	case protocol.TQuit:
+		return with(m, func(b protocol.Quit) error { k.quit = &b; return nil })
+	}
+	return fmt.Errorf("cannot handle %s: it is not a request", m.Type)
+}
+
+func with[B any](m protocol.Message, do func(B) error) error {
+	var b B
+	if err := m.Into(&b); err != nil {
+		return err
+	}
+	return do(b)
+}
+
+func (k *Keeper) answer(req request, err error) {
+	var r protocol.Reply
+	if err != nil {
+		r = protocol.Reply{Error: err.Error(), Code: "failed"}
+		var errno syscall.Errno
+		if errors.As(err, &errno) {
+			r.Errno = int(errno)
+		}
+		if errors.Is(err, errUnknown) {
+			r.Code = "unknown"
+		}
+	}
+	k.sup.reply(req, protocol.TReply, r)
+}
+
+func (k *Keeper) onHello(req request, m protocol.Message) {
+	var h protocol.Hello
+	if err := m.Into(&h); err != nil {
+		k.answer(req, err)
+		return
+	}
+	if h.Protocol != protocol.Version {
+		k.answer(req, fmt.Errorf("cannot serve supervisor %s: it speaks protocol %d, this keeper %d", h.Version, h.Protocol, protocol.Version))
+		return
+	}
+	k.sup.epoch++
+	w := protocol.Welcome{Epoch: k.sup.epoch, Name: k.opt.Name, KeeperPID: k.pid, Started: k.started, NoCgroup: k.noCgroup, NoReaper: k.noReaper}
+	if k.cgroups != nil {
+		w.Cgroup = k.cgroups.Path()
+	}
+	k.sup.reply(req, protocol.TWelcome, w)
+}
+
+// onRecover tells all there is. Starts under way are told when they end.
+func (k *Keeper) onRecover(req request) {
+	for _, id := range k.order {
+		c := k.children[id]
+		if c.starting {
+			c.replyTo = request{} // whoever asked is gone
+			continue
+		}
+		d, fds := c.describe()
+		k.sup.reply(req, protocol.TChild, d, fds...)
+	}
+	for name, fd := range k.files {
+		k.sup.reply(req, protocol.TFile, protocol.Name{Name: name}, fd)
+	}
+	for key, text := range k.notes {
+		k.sup.reply(req, protocol.TNote, protocol.Note{Key: key, Text: text})
+	}
+	k.sup.reply(req, protocol.TRecovered, struct{}{})
+}
+
+// onReady puts the supervisor in charge: it gets every event that nobody has
+// acknowledged, in order.
+func (k *Keeper) onReady() {
+	k.sup.ready, k.sup.everReady = true, true
+	for _, p := range k.events {
+		var fds []int
+		if p.event.Kind == protocol.EventRestarted && p.event.Started != nil {
+			if c, ok := k.children[protocol.ID(p.event.Key, p.event.Started.Instance)]; ok {
+				fds, _ = c.files()
+			}
+		}
+		k.sup.sendEvent(p.event, fds)
+	}
+	if k.term != nil {
+		k.tell(*k.term)
+	}
+}
+
+func (k *Keeper) onAck(m protocol.Message) {
+	var a protocol.Ack
+	if m.Into(&a) != nil {
+		return
+	}
+	for len(k.events) > 0 && k.events[0].event.Seq <= a.Seq {
+		k.events = k.events[1:]
+	}
+}
+
+func (k *Keeper) onStart(req request, m protocol.Message) (kept bool, err error) {
+	var s protocol.Start
+	if err := m.Into(&s); err != nil {
+		return false, err
+	}
+	if k.quit != nil {
+		return false, errors.New("cannot start: the keeper is about to end")
+	}
+	if s.Key == "" || s.Path == "" || len(s.Args) == 0 {
+		return false, errors.New("cannot start: key, path and arguments are needed")
+	}
+	if len(k.children) >= maxChildren {
+		return false, fmt.Errorf("cannot start %s: %d children is the limit", s.Key, maxChildren)
+	}
+	for _, c := range k.children {
+		if c.spec.Key == s.Key && (!c.empty || c.spec.Instance == s.Instance) {
+			return false, fmt.Errorf("cannot start %s: instance %d is not gone", s.Key, c.spec.Instance)
+		}
+	}
+	c := newChild(s)
+	c.passed, c.replyTo = m.Files, req
+	k.add(c)
+	k.launch(c)
+	return true, nil
+}
+
+func (k *Keeper) onSignalRequest(m protocol.Message) error {
+	var s protocol.Signal
+	if err := m.Into(&s); err != nil {
+		return err
+	}
+	c, err := k.find(s.ID)
+	if err != nil {
+		return err
+	}
+	if c.exit != nil || c.pidfd < 0 {
+		return fmt.Errorf("cannot signal %s: %w", s.ID, syscall.ESRCH)
+	}
+	if s.Number < 0 || s.Number > 64 {
+		return fmt.Errorf("cannot signal %s: no signal has the number %d", s.ID, s.Number)
+	}
+	if s.Scope == protocol.ScopeGroup {
+		// The leader is not reaped (exit is nil), so its pid, and with it the
+		// group's, cannot belong to anybody else.
+		return wrap("cannot signal group of "+s.ID, unix.Kill(-c.started.PID, syscall.Signal(s.Number)))
+	}
+	return wrap("cannot signal "+s.ID, pidfd.FD(c.pidfd).Signal(syscall.Signal(s.Number)))
+}
+
+func wrap(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func (k *Keeper) onKill(id string) error {
+	c, err := k.find(id)
+	if err != nil {
+		return err
+	}
+	c.again = false
+	k.killChild(c)
+	return nil
+}
+
+// onMain lets another process of the tree stand for the child (MAINPID=).
+func (k *Keeper) onMain(b protocol.Main) error {
+	c, err := k.find(b.ID)
+	if err != nil {
+		return err
+	}
+	if c.exit != nil || b.PID == c.started.PID {
+		return nil
+	}
+	fd, err := pidfd.Open(b.PID)
+	if err != nil {
+		return err
+	}
+	delete(k.byPID, c.started.PID)
+	unix.Close(c.pidfd)
+	c.pidfd, c.started.PID = int(fd), b.PID
+	c.started.Ticks, _ = pidfd.StartTicks(b.PID)
+	k.byPID[b.PID] = c
+	return nil
+}
+
+func (k *Keeper) onOrder(b protocol.Order) error {
+	c, err := k.find(b.ID)
+	if err == nil {
+		c.again = b.Again && c.exit == nil
+	}
+	return err
+}
+
+func (k *Keeper) onPutFile(m protocol.Message) (kept bool, err error) {
+	var b protocol.Name
+	if err := m.Into(&b); err != nil {
+		return false, err
+	}
+	if len(m.Files) != 1 || len(k.files) >= maxFiles {
+		return false, fmt.Errorf("cannot keep descriptor %q: %d came, %d of %d are kept", b.Name, len(m.Files), len(k.files), maxFiles)
+	}
+	if old, ok := k.files[b.Name]; ok {
+		unix.Close(old)
+	}
+	k.files[b.Name] = m.Files[0]
+	return true, nil
+}
+
+func (k *Keeper) onDropFile(name string) error {
+	if fd, ok := k.files[name]; ok {
+		unix.Close(fd)
+		delete(k.files, name)
+	}
+	return nil
+}
+
+func (k *Keeper) onPutNote(n protocol.Note) error {
+	if len(n.Text) == 0 {
+		delete(k.notes, n.Key)
+		return nil
+	}
+	if len(n.Text) > maxNote || len(k.notes) >= maxNotes {
+		return fmt.Errorf("cannot keep note %q: %d bytes of %d, %d notes of %d", n.Key, len(n.Text), maxNote, len(k.notes), maxNotes)
+	}
+	k.notes[n.Key] = n.Text
+	return nil
+}
+
+func (k *Keeper) onRelease(id string) error {
+	c, err := k.find(id)
+	if err != nil {
+		return nil // released already
+	}
+	c.released = true
+	k.forget(c)
+	return nil
+}
