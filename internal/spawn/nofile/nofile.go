@@ -5,7 +5,7 @@
 // that in children, with a value that it does not export. Go initialises
 // packages whose imports are ready in the order of their import paths (language
 // specification, "Program initialization"), and this one imports only syscall,
-// so it reads the limit before package os changes it (TestBeforeOS).
+// so it reads the limit before package os changes it (TestOpenFilesLimit of package spawn).
 package nofile
 
 import "syscall"
