@@ -15,8 +15,9 @@ const MaxName = 64
 var ErrName = errors.New("place: not a valid name")
 
 // CheckName says why name cannot be that of an instance: it becomes the name of
-// a directory, and stands in messages. Letters, digits, "_", "-" and "." are
-// good, the first one must be a letter, a digit or "_". Errors wrap ErrName.
+// a directory, and stands in messages. Letters, digits, and after the first
+// character also ".", "_", "@" and "-" are good, as in the name of a service.
+// Errors wrap ErrName.
 func CheckName(name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: it is empty", ErrName)
@@ -26,11 +27,11 @@ func CheckName(name string) error {
 	}
 	for i := range len(name) {
 		c := name[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_'
-		if letter || i > 0 && (c == '-' || c == '.') {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if letter || i > 0 && (c == '.' || c == '_' || c == '@' || c == '-') {
 			continue
 		}
-		return fmt.Errorf("%w: %q (letters, digits, \"_\", and after the first one \"-\" and \".\")", ErrName, name)
+		return fmt.Errorf("%w: %q (letters, digits, and after the first one also . _ @ -)", ErrName, name)
 	}
 	return nil
 }

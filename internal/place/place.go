@@ -137,3 +137,7 @@ func absolute(dir string) (string, error) {
 	}
 	return path, nil
 }
+
+// GivenState reports whether the state directory is given by flag or
+// environment, and so does not depend on the name.
+func (o Options) GivenState() bool { return o.stateOverride() != "" }

@@ -75,12 +75,12 @@ func TestResolveErrors(t *testing.T) {
 }
 
 func TestCheckName(t *testing.T) {
-	for _, good := range []string{"a", "default", "web-1", "x.y_z", "_x", "9", strings.Repeat("n", MaxName)} {
+	for _, good := range []string{"a", "default", "web-1", "x.y_z", "x@1", "9", strings.Repeat("n", MaxName)} {
 		if err := CheckName(good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", ".", "..", "-x", ".x", "a/b", "a b", "a\n", "ä", "a\x00", strings.Repeat("n", MaxName+1)} {
+	for _, bad := range []string{"", ".", "..", "-x", ".x", "_x", "@", "a/b", "a b", "a\n", "ä", "a\x00", strings.Repeat("n", MaxName+1)} {
 		if err := CheckName(bad); !errors.Is(err, ErrName) {
 			t.Errorf("%q: %v", bad, err)
 		}

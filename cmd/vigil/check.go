@@ -1,0 +1,28 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE...]",
+		Short: "Check a configuration and print the plan",
+		Long: "Check a configuration. Mistakes are printed one a line as file:line:column, and the\n" +
+			"exit code is 1; without mistakes the plan is printed: what starts in which order,\n" +
+			"when it is started again, and when vigil gives up. The files are those of vigil up.",
+		Example: "  vigil check shop.toml",
+		RunE: a.do(func(_ *cobra.Command, files []string) error {
+			return a.check(files)
+		}),
+	}
+}
+
+func (a *app) check(files []string) error {
+	c, err := loadConfig(files)
+	if err != nil {
+		a.mistakes(err)
+		return &exit{code: exitFailed}
+	}
+	return writePlan(a.out, c)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/store"
+	"github.com/vigil-supervisor/vigil/snapshot/text"
+)
+
+// shown is an incident as `vigil incidents show --json` prints it.
+type shown struct {
+	Incident snapshot.Incident `json:"incident"`
+	Stacks   *snapshot.Stacks  `json:"stacks,omitempty"`
+	Process  *snapshot.Process `json:"process,omitempty"`
+	Timeline []snapshot.Moment `json:"timeline,omitempty"`
+	Output   string            `json:"output,omitempty"`
+	Problems []string          `json:"problems,omitempty"`
+	Dir      string            `json:"directory"`
+}
+
+func (a *app) incidentsShowCommand() *cobra.Command {
+	var json, all bool
+	cmd := &cobra.Command{
+		Use:     "show [ID|last]",
+		Short:   "Show one incident: its sentence, stacks, and what happened before",
+		Long:    "Show one incident: its sentence, stacks, and what happened before. ID is one of the\nlist, or the beginning of one; without it the newest is shown.",
+		Example: "  vigil incidents show last",
+		Args:    atMostOne("incident"),
+		RunE: a.do(func(_ *cobra.Command, args []string) error {
+			ref := store.Last
+			if len(args) > 0 {
+				ref = args[0]
+			}
+			return a.showIncident(ref, json, all)
+		}),
+	}
+	cmd.Flags().BoolVar(&json, "json", false, "print an object")
+	cmd.Flags().BoolVar(&all, "all", false, "show also what is collapsed: idle goroutines, long lists")
+	return cmd
+}
+
+func (a *app) showIncident(ref string, json, all bool) error {
+	stores, err := a.stores()
+	if err != nil {
+		return err
+	}
+	s, id, err := find(stores, ref)
+	if err != nil {
+		return err
+	}
+	full, err := s.Load(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return &exit{exitNothing, err}
+	}
+	if err != nil {
+		return err
+	}
+	if !json {
+		return text.Incident(a.out, text.Document(full), a.textOptions(all))
+	}
+	dir, err := s.Dir(id)
+	if err != nil {
+		return err
+	}
+	return a.printJSON(shown{full.Incident, full.Stacks, full.Process, full.Timeline, string(full.Output), full.Problems, dir})
+}
+
+// find returns the incident that a reference means among all stores.
+func find(stores []*store.Store, ref string) (*store.Store, string, error) {
+	if ref == store.Last {
+		return findLast(stores)
+	}
+	var in *store.Store
+	var id string
+	for _, s := range stores {
+		got, err := s.Resolve(ref)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, "", err
+		case in != nil:
+			return nil, "", usagef("more than one incident begins with %q: %s, %s", ref, id, got)
+		default:
+			in, id = s, got
+		}
+	}
+	if in == nil {
+		return nil, "", nothingf("no incident begins with %q", ref)
+	}
+	return in, id, nil
+}
+
+func findLast(stores []*store.Store) (*store.Store, string, error) {
+	var in *store.Store
+	var last snapshot.Incident
+	for _, s := range stores {
+		list, _, err := s.List(store.Filter{Max: 1})
+		if err != nil {
+			return nil, "", err
+		}
+		if len(list) > 0 && (in == nil || newestFirst(list[0], last) < 0) {
+			in, last = s, list[0]
+		}
+	}
+	if in == nil {
+		return nil, "", nothingf("no incidents")
+	}
+	return in, last.ID, nil
+}
+
+// shortly bounds a question that is not what the command is about.
+func shortly() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), 5*time.Second)
+}

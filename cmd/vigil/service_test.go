@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// playService is a service of the scripts: service ROLE ARG...
+func playService() {
+	role, args := os.Args[1], os.Args[2:]
+	terminate := make(chan os.Signal, 1)
+	signal.Notify(terminate, unix.SIGTERM)
+	switch role {
+	case "wait": // says its arguments, one a line, and waits
+		for _, line := range args {
+			fmt.Println(line)
+		}
+	case "exit-on-term": // CODE
+		fmt.Println("ready")
+		<-terminate
+		os.Exit(atoi(args[0]))
+	case "die": // SIGNAL
+		must(syscall.Kill(os.Getpid(), unix.SignalNum("SIG"+args[0])))
+	case "count": // FILE: leaves a mark and ends
+		f, err := os.OpenFile(args[0], os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		must(err)
+		_, err = fmt.Fprintln(f, os.Getpid())
+		must(err)
+		return
+	case "ignore-term": // PIDFILE
+		signal.Ignore(unix.SIGTERM)
+		writePID(args[0], os.Getpid())
+		<-make(chan int, len(terminate))
+	case "daemon": // PIDFILE: a child in a session of its own, which ignores TERM
+		child := exec.Command(os.Args[0], "ignore-term", args[0])
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		must(child.Start())
+	case "close-output": // PIDFILE
+		must(unix.Close(1))
+		must(unix.Close(2))
+		writePID(args[0], os.Getpid())
+	case "notify": // MESSAGE...: to NOTIFY_SOCKET
+		conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+		must(err)
+		_, err = conn.Write([]byte(strings.Join(args, "\n")))
+		must(err)
+	default:
+		panic("unknown role " + role)
+	}
+	<-terminate
+}
+
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	must(err)
+	return n
+}
+
+// writePID writes a file that is complete as soon as it is there.
+func writePID(path string, pid int) {
+	must(os.WriteFile(path+".new", []byte(strconv.Itoa(pid)), 0o600))
+	must(os.Rename(path+".new", path))
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,5 @@
+package main
+
+import "github.com/vigil-supervisor/vigil/control"
+
+var stopAsk = verb{control.Stop, "Stop services, with all their processes", "the last process of each is gone"}
