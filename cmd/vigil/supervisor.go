@@ -11,11 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-supervisor/vigil/internal/place"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 )
-
-// keeperFD is the descriptor of the socket to the keeper.
-const keeperFD = 3
 
 // Where vigil-capture is looked for.
 const (
@@ -89,12 +87,12 @@ func (a *app) badConfig(err error) error {
 
 // keeperSocket takes the socket that the keeper left for us.
 func keeperSocket() (*os.File, error) {
-	kind, err := unix.GetsockoptInt(keeperFD, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	kind, err := unix.GetsockoptInt(protocol.SocketFD, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil || kind != unix.AF_UNIX {
 		return nil, usagef("this command is for vigil itself: use vigil run or vigil up")
 	}
-	unix.CloseOnExec(keeperFD)
-	return os.NewFile(keeperFD, "keeper"), nil
+	unix.CloseOnExec(protocol.SocketFD)
+	return os.NewFile(protocol.SocketFD, "keeper"), nil
 }
 
 // capturePath finds vigil-capture: where the environment says, beside our own
