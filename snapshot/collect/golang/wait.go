@@ -207,6 +207,12 @@ func (r *reading) holders(ctx context.Context, o offsets, stacks []stackOf, byLo
 		}
 		objects = append(objects, object{lock, start, end, waits, map[int64]bool{}})
 	}
+	blocked := map[int64]bool{}
+	for _, ids := range byLock {
+		for _, id := range ids {
+			blocked[id] = true
+		}
+	}
 	buf := make([]byte, maxStack)
 	for _, s := range stacks {
 		if ctx.Err() != nil || len(objects) == 0 {
@@ -227,14 +233,30 @@ func (r *reading) holders(ctx context.Context, o offsets, stacks []stackOf, byLo
 	}
 	holders := map[uint64]int64{}
 	for _, ob := range objects {
-		if len(ob.found) != 1 {
-			continue // none, or nobody knows which
-		}
-		for id := range ob.found {
-			holders[ob.lock] = id
-		}
+		holders[ob.lock] = choose(ob.found, blocked)
 	}
 	return holders
+}
+
+// choose picks the likely holder of a lock among the goroutines that point at
+// its object: the only one, else the only one that waits for another lock
+// itself; the maker of an object often has a pointer to it still. 0 when nobody
+// knows which.
+func choose(found, blocked map[int64]bool) int64 {
+	var all, waiting []int64
+	for id := range found {
+		all = append(all, id)
+		if blocked[id] {
+			waiting = append(waiting, id)
+		}
+	}
+	switch {
+	case len(all) == 1:
+		return all[0]
+	case len(waiting) == 1:
+		return waiting[0]
+	}
+	return 0
 }
 
 // Shape of the heap on linux/amd64 and arm64, runtime/malloc.go: arenas of
