@@ -1,0 +1,55 @@
+package lifecycle
+
+import "fmt"
+
+// State is where a service is in its life. The same words stand in API, CLI and
+// configuration.
+type State uint8
+
+// The states.
+const (
+	Stopped  State = iota // nothing runs, nothing is wanted
+	Starting              // started, or about to be; not ready yet
+	Running               // up
+	Suspect               // up, but a sign of life is late
+	Freezing              // found dead or stuck; evidence is being taken
+	Stopping              // its tree is being ended
+	Backoff               // ended; the next start has a time
+	Failed                // the policy gave up
+	stateCount
+)
+
+var stateNames = [stateCount]string{"stopped", "starting", "running", "suspect", "freezing", "stopping", "backoff", "failed"}
+
+// States lists all states.
+func States() []State {
+	out := make([]State, stateCount)
+	for i := range out {
+		out[i] = State(i)
+	}
+	return out
+}
+
+func (s State) String() string {
+	if s < stateCount {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("state-%d", uint8(s))
+}
+
+// MarshalText writes the name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the name.
+func (s *State) UnmarshalText(b []byte) error {
+	for i, n := range stateNames {
+		if n == string(b) {
+			*s = State(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("cannot parse state %q: not one of %v", b, stateNames)
+}
+
+// Final reports whether nothing moves any more without being asked.
+func (s State) Final() bool { return s == Stopped || s == Failed }

@@ -1,0 +1,446 @@
+package lifecycle
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/supervisor/restart"
+)
+
+// Step takes the service through one event. rnd is in [0,1) and makes the
+// jitter. Same arguments, same results.
+func Step(s Service, set Settings, ev Event, now time.Duration, rnd float64) (Service, []Action) {
+	if s.State >= stateCount || ev.Kind >= eventCount {
+		return s, nil
+	}
+	if aboutProcess(ev.Kind) && ev.Instance != s.Instance {
+		return s, nil
+	}
+	t := &turn{s: s, set: set, ev: ev, now: now, rnd: rnd}
+	if cell := table[s.State][ev.Kind]; cell.do != nil {
+		cell.do(t)
+	}
+	return t.s, t.actions
+}
+
+// aboutProcess reports whether an event tells of one instance's process.
+func aboutProcess(k EventKind) bool {
+	switch k {
+	case EventStart, EventStop, EventRestart, EventTimer, EventExtend:
+		return false
+	}
+	return true
+}
+
+// turn is one step under way.
+type turn struct {
+	s       Service
+	set     Settings
+	ev      Event
+	now     time.Duration
+	rnd     float64
+	actions []Action
+}
+
+func (t *turn) act(a Action) {
+	if a.Instance == 0 {
+		a.Instance = t.s.Instance
+	}
+	t.actions = append(t.actions, a)
+}
+
+// to changes the state. Whoever calls it sets the deadline afterwards.
+func (t *turn) to(st State, format string, args ...any) {
+	if t.s.State != st {
+		t.s.State, t.s.Since = st, t.now
+	}
+	t.s.Deadline = 0
+	text := st.String()
+	if format != "" {
+		text += ": " + fmt.Sprintf(format, args...)
+	}
+	t.act(Action{Kind: ActionAnnounce, Text: text})
+}
+
+func (t *turn) due(d time.Duration) {
+	if d > 0 {
+		t.s.Deadline = t.now + d
+	}
+}
+
+// spawn starts the next instance.
+func (t *turn) spawn(why string) {
+	t.s.Instance++
+	t.s.Pending, t.s.Alive, t.s.Tree = true, false, true
+	t.s.Ready, t.s.WasReady, t.s.HealthyAt, t.s.StartedAt = false, false, 0, t.now
+	t.s.Asked, t.s.Once, t.s.EndTold, t.s.Hopeless = false, false, false, false
+	t.s.Again = restart.Immediate(t.set.Restart, t.s.History, t.now)
+	t.to(Starting, "%s", why)
+	t.due(spawnPatience)
+	t.act(Action{Kind: ActionSpawn, Again: t.s.Again})
+}
+
+// start is an operator's start: the past is forgiven.
+func (t *turn) start() {
+	t.s.Up, t.s.History = true, restart.History{}
+	t.spawn("asked for")
+}
+
+// wantUpAsked: it is on its way; but if that start was to be undone, there
+// shall be another after it.
+func (t *turn) wantUpAsked() {
+	t.s.Up = true
+	if t.s.Asked {
+		t.s.Once = true
+	}
+}
+
+// spawned: the program runs.
+func (t *turn) spawned() {
+	t.s.Pending, t.s.Alive, t.s.StartedAt = false, true, t.now
+	if !t.s.Up || t.s.Asked {
+		t.beginStop("asked for while it was starting")
+		return
+	}
+	t.s.Deadline = 0
+	t.awaitReady()
+}
+
+// awaitReady waits for what the configuration takes for ready.
+func (t *turn) awaitReady() {
+	switch {
+	case t.set.WaitReady:
+		t.due(t.set.StartTimeout)
+	case t.set.ReadyAfter > 0:
+		t.due(t.set.ReadyAfter)
+	default:
+		t.up("it is started")
+	}
+}
+
+// up: it serves. The deadline is when it counts as healthy again.
+func (t *turn) up(why string) {
+	t.s.Ready, t.s.WasReady, t.s.GoodTry, t.s.HealthyAt = true, true, true, t.now
+	t.to(Running, "%s", why)
+	t.due(t.set.Restart.ResetAfter)
+}
+
+func (t *turn) ready() { t.up("it says that it is ready") }
+
+// spawnFailed: there is no process and no tree.
+func (t *turn) spawnFailed() {
+	t.s.Pending, t.s.Alive, t.s.Tree, t.s.Again = false, false, false, false
+	t.s.Cause, t.s.Sentence = snapshot.CauseStartFailed, t.ev.Err
+	t.s.Hopeless = t.ev.Fatal && t.set.FirstStartFatal && !t.s.GoodTry
+	t.over()
+}
+
+// exited: the main process has ended.
+func (t *turn) exited() {
+	end := t.ev.Exit
+	t.s.LastExit, t.s.Pending, t.s.Alive, t.s.Ready, t.s.Again = &end, false, false, false, false
+	switch t.s.State {
+	case Stopping, Freezing:
+	default:
+		t.s.Cause, t.s.Sentence = causeOf(t.ev), t.ev.Sentence
+		t.evidence()
+		t.to(Stopping, "%s", t.ev.Sentence)
+	}
+	if t.s.State == Freezing {
+		return // the evidence is still being taken; its answer goes on
+	}
+	t.act(Action{Kind: ActionKillTree})
+	t.due(killRepeat)
+}
+
+// evidence asks, once for each end, for what it leaves behind.
+func (t *turn) evidence() {
+	if !t.s.EndTold {
+		t.s.EndTold = true
+		t.act(Action{Kind: ActionEvidence, Cause: t.s.Cause, Sentence: t.s.Sentence})
+	}
+}
+
+// empty: the tree is gone; with the main process that is the end.
+func (t *turn) empty() {
+	t.s.Tree = false
+	if t.s.Alive || t.s.Pending {
+		return // its exit is still to be told
+	}
+	if t.s.State == Stopping {
+		t.over()
+	}
+}
+
+// over: the instance is no more. What follows is read from what is wanted.
+func (t *turn) over() {
+	asked := t.s.Asked || !t.s.Up
+	if asked {
+		if !t.s.EndTold {
+			t.s.Cause, t.s.Sentence = snapshot.CauseRequested, ""
+		}
+		t.s.History = restart.History{}
+	}
+	switch {
+	case t.s.Up && (t.s.Once || asked):
+		t.spawn("the former instance is gone")
+	case !t.s.Up:
+		t.to(Stopped, "")
+		t.act(Action{Kind: ActionDone})
+	case t.s.Hopeless:
+		t.fail("it cannot be started: " + t.s.Sentence)
+	default:
+		t.decide()
+	}
+}
+
+// decide lets the policy speak about an end that nobody asked for.
+func (t *turn) decide() {
+	d := t.judge()
+	switch {
+	case d.GiveUp:
+		t.fail(d.Reason)
+	case !d.Restart:
+		t.s.Up = false
+		t.to(Stopped, "%s", d.Reason)
+		t.act(Action{Kind: ActionDone})
+	case d.Delay <= 0:
+		t.s.Restarts++
+		t.spawn("again at once, " + d.Reason)
+	default:
+		t.to(Backoff, "%s; again in %s", t.s.Sentence, d.Delay.Round(time.Millisecond))
+		t.due(d.Delay)
+	}
+}
+
+func (t *turn) fail(reason string) {
+	t.to(Failed, "%s", reason)
+	t.act(Action{Kind: ActionAlert, Text: "gave up: " + reason})
+	t.act(Action{Kind: ActionDone})
+}
+
+// judge asks the policy about this end and keeps its history.
+func (t *turn) judge() restart.Decision {
+	end := restart.End{Healthy: t.s.WasReady, Failed: true}
+	if t.s.HealthyAt > 0 {
+		end.Uptime = t.now - t.s.HealthyAt
+	}
+	if e := t.s.LastExit; e != nil && t.s.Cause == snapshot.CauseExit && e.Code == 0 && e.Signal == 0 {
+		end.Failed = false
+	}
+	d, h := restart.Decide(t.set.Restart, t.s.History, end, t.now, t.rnd)
+	t.s.History = h
+	return d
+}
+
+// again: the keeper has started the next instance by itself. ev.Instance is the
+// old one.
+func (t *turn) again() {
+	end := t.ev.Exit
+	t.s.LastExit = &end
+	t.s.Cause, t.s.Sentence = causeOf(t.ev), t.ev.Sentence
+	t.s.EndTold = false
+	t.evidence()
+	t.judge()
+	t.s.Instance++
+	t.s.Restarts++
+	t.s.Pending, t.s.Alive, t.s.Tree, t.s.Again = false, true, true, false
+	t.s.Ready, t.s.WasReady, t.s.HealthyAt, t.s.StartedAt, t.s.EndTold = false, false, 0, t.now, false
+	if !t.s.Up || t.s.Asked {
+		t.beginStop("asked for while it was started again")
+		return
+	}
+	t.to(Starting, "again at once, by the keeper")
+	t.awaitReady()
+}
+
+// againLate: the order was carried out while the end was under way already: the
+// wish counts for the new instance too.
+func (t *turn) againLate() {
+	t.s.Asked = true
+	t.again()
+}
+
+// againFailed: the old instance is gone and no new one came.
+func (t *turn) againFailed() {
+	end := t.ev.Exit
+	t.s.LastExit = &end
+	t.s.Pending, t.s.Alive, t.s.Tree, t.s.Again, t.s.Ready = false, false, false, false, false
+	t.s.Cause, t.s.Sentence = causeOf(t.ev), t.ev.Sentence
+	t.evidence()
+	t.s.Cause, t.s.Sentence = snapshot.CauseStartFailed, t.ev.Err
+	t.over()
+}
+
+// stop is an operator's stop of something that runs.
+func (t *turn) stop() {
+	t.s.Up, t.s.Once = false, false
+	t.askedEnd("asked for")
+}
+
+// restart is an operator's restart of something that runs.
+func (t *turn) restart() {
+	t.s.Up, t.s.Once = true, true
+	t.askedEnd("a restart was asked for")
+}
+
+func (t *turn) askedEnd(why string) {
+	t.s.Asked = true
+	if t.s.Pending {
+		t.act(Action{Kind: ActionAnnounce, Text: "stopping as soon as the start is answered"})
+		return // spawned and spawnFailed go on with it
+	}
+	t.beginStop(why)
+}
+
+// beginStop asks the process to end, and gives it its time.
+func (t *turn) beginStop(why string) {
+	t.s.Asked = true
+	t.withdraw()
+	t.s.Ready = false
+	t.to(Stopping, "%s", why)
+	t.act(Action{Kind: ActionSuspendBeats})
+	t.act(Action{Kind: ActionStopSignal})
+	t.due(max(t.set.StopTimeout, time.Millisecond))
+}
+
+func (t *turn) withdraw() {
+	if t.s.Again {
+		t.s.Again = false
+		t.act(Action{Kind: ActionOrder, Again: false})
+	}
+}
+
+// stopLater: the wish is kept; what is under way goes on first.
+func (t *turn) stopLater() {
+	t.s.Up, t.s.Once, t.s.Asked = false, false, true
+}
+
+// restartLater likewise.
+func (t *turn) restartLater() {
+	t.s.Up, t.s.Once = true, true
+}
+
+// down: nothing runs, nothing will.
+func (t *turn) down() {
+	t.s.Up, t.s.Once = false, false
+	t.to(Stopped, "asked for")
+	t.act(Action{Kind: ActionDone})
+}
+
+// forget is a stop of what is down already.
+func (t *turn) forget() { t.s.Up = false }
+
+// kill: the time to end by itself is over.
+func (t *turn) kill() {
+	if t.gone() {
+		t.over()
+		return
+	}
+	if t.s.Alive && t.s.Asked {
+		t.act(Action{Kind: ActionAnnounce, Text: "stopping: its time is over; killing it and all that it started"})
+	}
+	t.act(Action{Kind: ActionKillTree})
+	t.due(killRepeat)
+}
+
+// gone reports whether nothing of the instance is left to be told about.
+func (t *turn) gone() bool { return !t.s.Alive && !t.s.Tree && !t.s.Pending }
+
+// suspect: late, but not dead.
+func (t *turn) suspect() { t.keepDeadline(Suspect, t.ev.Sentence) }
+
+// recovered: it was only late.
+func (t *turn) recovered() { t.keepDeadline(Running, "it gave a sign of life again") }
+
+func (t *turn) keepDeadline(st State, why string) {
+	at := t.s.Deadline
+	t.to(st, "%s", why)
+	t.s.Deadline = at
+}
+
+// confirmed: it is dead or stuck. First the evidence, then the end.
+func (t *turn) confirmed() {
+	if t.set.DryRun {
+		t.act(Action{Kind: ActionAlert, Text: fmt.Sprintf("dry run: would capture and restart it now (%s: %s)", t.ev.Cause, t.ev.Sentence)})
+		return
+	}
+	t.condemn(t.ev.Cause, t.ev.Sentence)
+}
+
+func (t *turn) condemn(cause snapshot.Cause, sentence string) {
+	t.s.Cause, t.s.Sentence, t.s.Ready = cause, sentence, false
+	t.withdraw()
+	t.act(Action{Kind: ActionSuspendBeats})
+	if t.set.CanCapture {
+		t.s.EndTold = true
+		t.to(Freezing, "%s: %s", cause, sentence)
+		t.act(Action{Kind: ActionCapture, Cause: cause, Sentence: sentence})
+		t.due(t.set.CaptureBudget + captureMargin)
+		return
+	}
+	t.evidence()
+	t.endNow("%s: %s", cause, sentence)
+}
+
+// endNow kills the tree without asking.
+func (t *turn) endNow(format string, args ...any) {
+	t.to(Stopping, format, args...)
+	if t.gone() {
+		t.over()
+		return
+	}
+	t.act(Action{Kind: ActionKillTree})
+	t.due(killRepeat)
+}
+
+// captured: the process may go.
+func (t *turn) captured() { t.endNow("the evidence is taken") }
+
+// captureLate: a restart never waits for a capture beyond its budget.
+func (t *turn) captureLate() { t.endNow("the capture took longer than its budget allows") }
+
+// startTimer: the start took too long, in one way or another.
+func (t *turn) startTimer() {
+	switch {
+	case t.s.Pending:
+		// The program is still on its way into memory; the keeper will say.
+		t.act(Action{Kind: ActionAlert, Text: "the start has no answer yet (a slow or dead file system?)"})
+		t.due(spawnPatience)
+	case t.set.WaitReady:
+		t.condemn(snapshot.CauseStartTimeout, fmt.Sprintf("not ready after %s", t.set.StartTimeout))
+	default:
+		t.up(fmt.Sprintf("it has lived for %s", t.set.ReadyAfter))
+	}
+}
+
+// settle: it has been up for long enough that the past is forgotten.
+func (t *turn) settle() {
+	t.s.Deadline = 0
+	t.s.History = t.s.History.Settle()
+	if !t.s.Again && restart.Immediate(t.set.Restart, t.s.History, t.now) {
+		t.s.Again = true
+		t.act(Action{Kind: ActionOrder, Again: true})
+	}
+}
+
+// retry: the back-off is over.
+func (t *turn) retry() {
+	t.s.Restarts++
+	t.spawn("the back-off is over")
+}
+
+// extend moves the deadline of a start or a stop.
+func (t *turn) extend() {
+	if t.s.Deadline > 0 && !t.s.Pending {
+		t.s.Deadline = max(t.s.Deadline, t.now+t.ev.Extend)
+	}
+}
+
+// announced: it ends by itself. Nobody asked, so the policy will speak; but it
+// is given its time, and no beat is missed meanwhile.
+func (t *turn) announced() {
+	t.act(Action{Kind: ActionSuspendBeats})
+	t.act(Action{Kind: ActionAnnounce, Text: "it says that it is about to end"})
+}
