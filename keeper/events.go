@@ -134,9 +134,12 @@ func (k *Keeper) startFailed(c *child, r spawned) {
 	f := failure(r.fail)
 	old := c.follows
 	c.follows = nil
-	if old == nil {
+	switch {
+	case old == nil && c.replyTo.link == k.sup.link && k.sup.link != nil:
 		k.sup.reply(c.replyTo, protocol.TReply, f)
-	} else {
+	case old == nil:
+		k.tell(protocol.Event{Key: c.spec.Key, Inst: c.spec.Instance, Kind: protocol.EventStartFailed, Failure: &f})
+	default:
 		k.tell(protocol.Event{Key: old.spec.Key, Inst: old.spec.Instance, Kind: protocol.EventOrderFail, Exit: old.exit, Failure: &f})
 	}
 	k.forget(c)
@@ -162,9 +165,12 @@ func (k *Keeper) startWorked(c *child, r spawned) {
 	fds, _ := c.files()
 	old := c.follows
 	c.follows = nil
-	if old == nil {
+	switch {
+	case old == nil && c.replyTo.link == k.sup.link && k.sup.link != nil:
 		k.sup.reply(c.replyTo, protocol.TStarted, c.started, fds...)
-	} else {
+	case old == nil:
+		k.tell(protocol.Event{Key: c.spec.Key, Inst: c.spec.Instance, Kind: protocol.EventStarted, Started: &c.started, Boot: r.boot}, fds...)
+	default:
 		k.tell(protocol.Event{Key: old.spec.Key, Inst: old.spec.Instance, Kind: protocol.EventRestarted, Exit: old.exit, Started: &c.started, Boot: r.boot}, fds...)
 	}
 	if d, ok := k.early[r.pid]; ok {

@@ -12,10 +12,13 @@ import (
 // goroutine writes, behind a bounded queue. A supervisor that lets the queue
 // fill does not read any more, and is cut off; the next one recovers.
 type link struct {
-	conn  *protocol.Conn
-	queue chan protocol.Message
-	once  sync.Once
-	gone  chan struct{}
+	conn *protocol.Conn
+	once sync.Once
+	gone chan struct{}
+	wake chan struct{} // holds a token when something waits to be written
+
+	mu    sync.Mutex
+	queue []protocol.Message
 }
 
 // maxQueue bounds the queue: a recovery of maxChildren fits.
@@ -35,7 +38,7 @@ type received struct {
 }
 
 func newLink(conn *protocol.Conn, inbox chan<- received, done <-chan struct{}) *link {
-	l := &link{conn: conn, queue: make(chan protocol.Message, 256), gone: make(chan struct{})}
+	l := &link{conn: conn, wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	go l.receive(inbox, done)
 	go l.send(done)
 	return l
@@ -57,32 +60,36 @@ func (l *link) receive(inbox chan<- received, done <-chan struct{}) {
 }
 
 func (l *link) send(done <-chan struct{}) {
+	defer l.drain()
 	for {
 		select {
-		case m := <-l.queue:
+		case <-l.wake:
+		case <-l.gone:
+			return
+		case <-done:
+			return
+		}
+		for _, m := range l.take() {
 			err := l.conn.Send(m)
 			m.CloseFiles()
 			if err != nil {
 				l.close()
 			}
-		case <-l.gone:
-			l.drain()
-			return
-		case <-done:
-			l.drain()
-			return
 		}
 	}
 }
 
+func (l *link) take() []protocol.Message {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := l.queue
+	l.queue = nil
+	return q
+}
+
 func (l *link) drain() {
-	for {
-		select {
-		case m := <-l.queue:
-			m.CloseFiles()
-		default:
-			return
-		}
+	for _, m := range l.take() {
+		m.CloseFiles()
 	}
 }
 
@@ -98,11 +105,20 @@ func (l *link) put(m protocol.Message, files []int) {
 		}
 		m.Files = append(m.Files, nfd)
 	}
-	select {
-	case l.queue <- m:
-	default:
+	l.mu.Lock()
+	full := len(l.queue) >= maxQueue
+	if !full {
+		l.queue = append(l.queue, m)
+	}
+	l.mu.Unlock()
+	if full {
 		m.CloseFiles()
 		l.close()
+		return
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 

@@ -144,8 +144,12 @@ func (k *Keeper) onHello(req request, m protocol.Message) {
 func (k *Keeper) onRecover(req request) {
 	for _, id := range k.order {
 		c := k.children[id]
-		if c.starting {
+		if c.starting && c.follows == nil {
 			c.replyTo = request{} // whoever asked is gone
+			k.sup.reply(req, protocol.TChild, protocol.Child{Key: c.spec.Key, Helper: c.spec.Helper, Waiting: true,
+				Started: protocol.Started{Instance: c.spec.Instance}, Files: make([]bool, 3)})
+		}
+		if c.starting {
 			continue
 		}
 		d, fds := c.describe()
@@ -166,7 +170,7 @@ func (k *Keeper) onReady() {
 	k.sup.ready, k.sup.everReady = true, true
 	for _, p := range k.events {
 		var fds []int
-		if p.event.Kind == protocol.EventRestarted && p.event.Started != nil {
+		if p.event.Started != nil {
 			if c, ok := k.children[protocol.ID(p.event.Key, p.event.Started.Instance)]; ok {
 				fds, _ = c.files()
 			}

@@ -172,6 +172,7 @@ type Child struct {
 	Killing bool    `json:"killing"`         // a Kill is under way
 	Stopped int     `json:"stopped"`         // the signal that stopped it, 0 when it is not stopped
 	Again   bool    `json:"again,omitempty"` // the standing order
+	Waiting bool    `json:"waiting"`         // its start is under way: EventStarted or EventStartFailed follows
 	Files   []bool  `json:"files"`           // which of [pidfd, stdout, stderr] come with it
 }
 
@@ -185,10 +186,13 @@ const (
 	EventSurvivors EventKind = "survivors" // a killed tree is not empty yet; PIDs names who is left
 	EventRestarted EventKind = "restarted" // a standing order was carried out; Exit of the former, Started of the new
 	EventOrderFail EventKind = "order-failed"
-	EventStopped   EventKind = "stopped" // by a signal, waitid(2) CLD_STOPPED; Number
-	EventContinued EventKind = "continued"
-	EventSignal    EventKind = "signal" // the keeper got a signal; Number, Sender
-	EventDropped   EventKind = "dropped"
+	// A start has ended whose supervisor is gone; Started, or Failure.
+	EventStarted     EventKind = "started"
+	EventStartFailed EventKind = "start-failed"
+	EventStopped     EventKind = "stopped" // by a signal, waitid(2) CLD_STOPPED; Number
+	EventContinued   EventKind = "continued"
+	EventSignal      EventKind = "signal" // the keeper got a signal; Number, Sender
+	EventDropped     EventKind = "dropped"
 )
 
 // Event is one thing that happened at the keeper.
