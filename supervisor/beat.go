@@ -1,0 +1,214 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/vigil-supervisor/vigil/heartbeat/wire"
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/procbelong"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
+	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
+)
+
+func sig(n int) syscall.Signal { return syscall.Signal(n) }
+
+// heartbeatSign is the name of the one sign of sd_notify.
+const heartbeatSign = "heartbeat"
+
+// notifyDir holds one socket for each service.
+const notifyDir = "notify"
+
+func (v *service) socketPath() string {
+	return filepath.Join(v.s.opt.RuntimeDir, notifyDir, v.cfg.Name+".sock")
+}
+
+// listen opens the notify socket, or takes over the one that the keeper kept.
+// The receiver asks belongs on its own goroutine, so the members are handed
+// over atomically.
+func (v *service) listen() error {
+	belongs := v.members()
+	kept := v.socket != nil
+	if !kept {
+		f, err := watchdog.Listen(v.socketPath())
+		if err != nil {
+			return err
+		}
+		v.socket = f
+	}
+	r, err := watchdog.FromFile(v.socket, watchdog.Options{
+		Belongs: func(pid, pidfd int) (bool, string) {
+			m := belongs.Load()
+			if m == nil {
+				return false, "the service has no process"
+			}
+			return m.Belongs(pid, pidfd)
+		},
+		Deliver: func(e watchdog.Event) { v.s.post(func() { v.onDatagram(e) }) },
+		Buffers: v.s.notifies,
+	})
+	if err != nil {
+		return err
+	}
+	v.receiver = r
+	if !kept {
+		v.s.check(v.s.keeper.send(protocol.TPutFile, protocol.Name{Name: "notify/" + v.cfg.Name}, []*os.File{v.socket}, nil))
+	}
+	return nil
+}
+
+// members is who may speak for the service; nil while it has no process.
+func (v *service) members() *atomic.Pointer[procbelong.Members] { return &v.belongs }
+
+// maxReported bounds how many refusals are told one by one.
+const maxReported = 10
+
+// onDatagram takes one sd_notify datagram.
+func (v *service) onDatagram(e watchdog.Event) {
+	defer e.Done()
+	if e.Refused != "" {
+		v.refused++
+		if v.refused <= maxReported {
+			v.s.event(v.cfg.Name, "refused", fmt.Sprintf("a datagram of pid %d uid %d: %s", e.PID, e.UID, e.Refused))
+		}
+		return
+	}
+	m := e.Message
+	v.ignored += uint64(m.Unknown + len(m.Invalid))
+	for _, bad := range m.Invalid {
+		if v.ignored <= maxReported {
+			v.s.event(v.cfg.Name, "refused", "an assignment of sd_notify: "+bad)
+		}
+	}
+	v.onWords(m)
+	v.onSigns(m)
+	v.onPhases(m)
+}
+
+// onWords takes what only informs.
+func (v *service) onWords(m wire.Message) {
+	if m.Set.Has(wire.HasStatus) && m.Status != v.status {
+		v.status = m.Status
+		v.timeline.add(v.s.moment("status", m.Status))
+	}
+	if m.Set.Has(wire.HasErrno) {
+		v.s.event(v.cfg.Name, "errno", "it reports "+syscall.Errno(m.Errno).Error())
+	}
+	if m.Set.Has(wire.HasMainPID) && m.MainPID > 0 && m.MainPID != v.started.PID {
+		v.followMain(m.MainPID)
+	}
+}
+
+// followMain makes another process of the service the one that counts.
+func (v *service) followMain(pid int) {
+	if mem := v.members().Load(); mem != nil {
+		if ok, why := mem.Belongs(pid, -1); !ok {
+			v.s.event(v.cfg.Name, "refused", fmt.Sprintf("MAINPID=%d: %s", pid, why))
+			return
+		}
+	}
+	v.s.event(v.cfg.Name, "main", fmt.Sprintf("its main process is pid %d now", pid))
+	v.s.ask(protocol.TMain, protocol.Main{ID: v.id(), PID: pid})
+	v.started.PID, v.started.Ticks = pid, 0
+	if v.pidfd != nil {
+		v.pidfd.Close()
+		v.pidfd = nil // it was the former one's
+	}
+}
+
+// onSigns takes signs of life.
+func (v *service) onSigns(m wire.Message) {
+	now := clock.Boot()
+	if m.Set.Has(wire.HasWatchdog) {
+		v.limit = m.Watchdog
+		if s := v.signs.Get(heartbeatSign); s != nil {
+			v.onMaybe(s.SetLimit(now, m.Watchdog))
+		} else {
+			v.arm()
+		}
+	}
+	if m.Set.Has(wire.HasExtend) {
+		for _, verdict := range v.signs.Extend(now, m.Extend) {
+			v.onVerdict(verdict)
+		}
+		v.step(lifecycle.Event{Kind: lifecycle.EventExtend, Extend: m.Extend})
+	}
+	if m.Beat {
+		if s := v.signs.Get(heartbeatSign); s != nil {
+			v.onMaybe(s.Beat(now))
+		}
+	}
+	if m.Trigger {
+		v.confirm("it said WATCHDOG=trigger: it found itself broken")
+	}
+}
+
+// onPhases takes what moves the state.
+func (v *service) onPhases(m wire.Message) {
+	switch {
+	case m.Ready:
+		v.step(lifecycle.Event{Kind: lifecycle.EventReady, Instance: v.life.Instance})
+		v.arm()
+	case m.Reloading:
+		v.s.event(v.cfg.Name, "reloading", "it reads its configuration again")
+	case m.Stopping:
+		v.signs.Suspend()
+		v.step(lifecycle.Event{Kind: lifecycle.EventStopping, Instance: v.life.Instance})
+	}
+}
+
+// arm begins to expect beats, once the service is up.
+func (v *service) arm() {
+	if v.limit == 0 {
+		v.limit = v.cfg.Heartbeat.Timeout
+	}
+	up := v.life.State == lifecycle.Running || v.life.State == lifecycle.Suspect
+	if v.limit == 0 || !up || v.signs.Get(heartbeatSign) != nil {
+		return
+	}
+	suspect := v.cfg.Heartbeat.Suspect
+	if suspect == 0 || suspect >= v.limit {
+		suspect = v.limit * 6 / 10
+	}
+	if err := v.signs.Add(watchdog.NewSign(heartbeatSign, v.limit, suspect, clock.Boot())); err != nil {
+		v.s.event(v.cfg.Name, "alert", err.Error())
+	}
+}
+
+// disarm forgets the signs of an instance that is over.
+func (v *service) disarm() {
+	v.signs = watchdog.Signs{}
+	v.limit = v.cfg.Heartbeat.Timeout
+	v.members().Store(nil)
+}
+
+func (v *service) onMaybe(verdict watchdog.Verdict, ok bool) {
+	if ok {
+		v.onVerdict(verdict)
+	}
+}
+
+// onVerdict takes a change in the judgement of a sign.
+func (v *service) onVerdict(d watchdog.Verdict) {
+	switch d.To {
+	case watchdog.Suspect:
+		v.s.event(v.cfg.Name, "suspect", d.Text)
+		v.step(lifecycle.Event{Kind: lifecycle.EventSuspect, Instance: v.life.Instance, Cause: snapshot.CauseHang, Sentence: d.Text})
+	case watchdog.Healthy:
+		v.s.event(v.cfg.Name, "recovered", d.Text)
+		v.step(lifecycle.Event{Kind: lifecycle.EventRecovered, Instance: v.life.Instance})
+	case watchdog.Confirmed:
+		v.confirm(d.Text)
+	}
+}
+
+func (v *service) confirm(text string) {
+	v.s.event(v.cfg.Name, "verdict", "hang: "+text)
+	v.signs.Suspend()
+	v.step(lifecycle.Event{Kind: lifecycle.EventConfirmed, Instance: v.life.Instance, Cause: snapshot.CauseHang, Sentence: text})
+}

@@ -1,0 +1,16 @@
+// Package config reads vigil's configuration: TOML files in, one immutable
+// Config or a list of errors with their places out.
+//
+// One table of keys (keys.go) drives everything that knows the names: the
+// decoder, the defaults, the suggestions for mistyped keys, the JSON Schema
+// and the reference docs/configuration.md. The last two are compared with the
+// table by a test; `go test ./supervisor/config -update` writes them.
+//
+// Reading is strict: an unknown key, a wrong type or a value out of range is
+// an error, and so is a key whose feature this version does not have. Errors
+// are collected, so that one run shows them all (MaxErrors at most).
+//
+// Load looks at nothing but the files. What depends on the machine (users,
+// directories, commands) is asked separately by Check, because a
+// configuration may be written on another machine than the one it is for.
+package config

@@ -1,0 +1,164 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/analyze"
+	"github.com/vigil-supervisor/vigil/snapshot/store"
+)
+
+// complete writes what the supervisor knows beside what the helper found, and
+// closes the incident. It runs on a goroutine of the job.
+func (j *job) complete() (snapshot.Incident, error) {
+	j.settle()
+	j.mergeCapture()
+	j.keepCore()
+	stacks := j.stacks()
+	j.incident.Sentence = analyze.Sentence(j.incident.Cause, j.verdict, stacks)
+	j.incident.Fingerprint = analyze.Fingerprint(j.incident.Cause, stacks)
+	if err := j.writing.WriteJSON(snapshot.FileTimeline, j.moments); err != nil {
+		j.missing("timeline: " + err.Error())
+	}
+	if text := j.output(); text != "" {
+		if err := j.writing.WriteFile(snapshot.FileOutput, []byte(text)); err != nil {
+			j.missing("last output: " + err.Error())
+		}
+	}
+	j.incident.Status = snapshot.StatusComplete
+	if len(j.incident.Missing) > 0 {
+		j.incident.Status = snapshot.StatusPartial
+	}
+	return j.writing.Complete(j.incident)
+}
+
+func (j *job) mergeCapture() {
+	report, err := readCapture(j.writing.Dir())
+	if err != nil {
+		return // nothing was captured, or its absence has been said already
+	}
+	if report.Freeze.Method != "" {
+		freeze := report.Freeze
+		j.incident.Freeze = &freeze
+	}
+	if report.Program.Path != "" {
+		program := report.Program
+		j.incident.Program = &program
+	}
+	j.incident.Ran = append(j.incident.Ran, report.Ran...)
+	for _, m := range report.Missing {
+		j.missing(m)
+	}
+}
+
+// keepCore puts a core of the kernel where it belongs: into the incident when
+// it shall be kept, else nowhere, since it holds every secret of the program.
+func (j *job) keepCore() {
+	if j.core == "" {
+		return
+	}
+	if j.capture.keepCore {
+		if err := os.Rename(j.core, filepath.Join(j.writing.Dir(), snapshot.FileCore)); err != nil {
+			j.missing("core: it stays at " + j.core + ": " + err.Error())
+		}
+		return
+	}
+	if err := os.Remove(j.core); err != nil {
+		j.missing("core: cannot remove it: " + err.Error())
+	}
+}
+
+// readLimited reads a file of the helper, which is not trusted with its size.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("cannot read %s: it is larger than %d bytes", path, limit)
+	}
+	return b, err
+}
+
+// Bounds of the helper's files, as of the store.
+const (
+	maxCaptureFile = 4 << 20
+	maxStacksFile  = 64 << 20
+)
+
+func readCapture(dir string) (snapshot.Capture, error) {
+	var c snapshot.Capture
+	b, err := readLimited(filepath.Join(dir, snapshot.FileCapture), maxCaptureFile)
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	return c, err
+}
+
+func (j *job) stacks() *snapshot.Stacks {
+	b, err := readLimited(filepath.Join(j.writing.Dir(), snapshot.FileStacks), maxStacksFile)
+	if err != nil {
+		return nil
+	}
+	var st snapshot.Stacks
+	if err := json.Unmarshal(b, &st); err != nil {
+		j.missing("stacks: cannot read them back: " + err.Error())
+		return nil
+	}
+	return &st
+}
+
+// output is the last output of the instance, as text.
+func (j *job) output() string {
+	if j.inst == nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, l := range j.inst.Lines(-1) {
+		fmt.Fprintf(&b, "%s %s %s\n", l.Wall.UTC().Format("2006-01-02T15:04:05.000Z"), l.Stream, l.Text)
+	}
+	return b.String()
+}
+
+func (s *Supervisor) retention() (store.Policy, float64) {
+	i := s.opt.Config.Incidents
+	return store.Policy{MaxBytes: i.MaxBytes, MaxAge: i.MaxAge, MinFree: i.MinFree.Bytes}, i.MinFree.Percent
+}
+
+func (s *Supervisor) prune(p store.Policy, percent float64) []store.Removal {
+	if percent > 0 {
+		if _, total, err := s.store.Space(); err == nil {
+			p.MinFree = max(p.MinFree, int64(float64(total)*percent/100))
+		}
+	}
+	removed, _, _ := s.store.Prune(p, time.Now())
+	return removed
+}
+
+// exitOf words an end for the data model.
+func exitOf(e *protocol.Exit) *snapshot.Exit {
+	if e == nil || e.Unknown {
+		return nil
+	}
+	ws := syscall.WaitStatus(e.Status)
+	x := &snapshot.Exit{
+		Code: -1, UserTime: snapshot.SecondsOf(e.User), SystemTime: snapshot.SecondsOf(e.System),
+		MaxRSS: e.MaxRSS, MajorFault: e.Major, Voluntary: e.Vol, Involunt: e.Invol,
+	}
+	if ws.Exited() {
+		x.Code = ws.ExitStatus()
+	} else {
+		x.Signal, x.CoreDumped = signalName(ws.Signal()), ws.CoreDump()
+	}
+	return x
+}

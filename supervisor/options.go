@@ -1,0 +1,45 @@
+package supervisor
+
+import (
+	"os"
+	"time"
+
+	"github.com/vigil-supervisor/vigil/supervisor/config"
+)
+
+// Options say what a supervisor supervises.
+type Options struct {
+	_ struct{}
+
+	Name, RuntimeDir, StateDir string
+	Version                    string
+	Config                     *config.Config
+	Run                        bool     // one service, whose end is ours, with its code
+	Echo                       bool     // show the services' output on our stdout and stderr
+	Socket                     *os.File // to the keeper
+	CaptureHelper              string   // path of vigil-capture; "" when there is none
+}
+
+// Exit codes of Run, as docs/cli.md has them.
+const (
+	exitDone          = 0
+	exitNotExecutable = 126
+	exitNotFound      = 127
+	exitSignalBase    = 128
+)
+
+// Names of what is kept in the state directory.
+const (
+	dirIncidents = "incidents"
+	dirLogs      = "log"
+	fileLog      = "vigil.log"
+)
+
+const (
+	beatEvery     = 2 * time.Second  // the keeper ends us after ten missed beats
+	shutdownGrace = 15 * time.Second // for evidence under way, once all services have stopped
+	maxEvents     = 1024             // kept for `vigil events`
+	maxTimeline   = 256              // moments kept of each service
+	maxTasks      = 256              // messages that wait for the loop
+	maxAnalyses   = 16               // incidents that wait for their analysis
+)

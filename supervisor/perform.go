@@ -1,0 +1,201 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/vigil-supervisor/vigil/heartbeat/wire"
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
+	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
+)
+
+// perform carries out one action of the state machine.
+func (v *service) perform(a lifecycle.Action) {
+	switch a.Kind {
+	case lifecycle.ActionSpawn:
+		v.spawn(a.Again)
+	case lifecycle.ActionStopSignal:
+		v.sendStop()
+	case lifecycle.ActionKillTree:
+		v.s.ask(protocol.TKill, protocol.Kill{ID: v.id()})
+	case lifecycle.ActionOrder:
+		v.s.ask(protocol.TOrder, protocol.Order{ID: v.id(), Again: a.Again})
+	case lifecycle.ActionCapture:
+		v.capture(a)
+	case lifecycle.ActionEvidence:
+		v.sentence = string(a.Cause) + ": " + a.Sentence
+		v.newJob(a.Cause, a.Sentence).evidence(exitOf(v.lastEnd))
+	case lifecycle.ActionSuspendBeats:
+		v.signs.Suspend()
+	case lifecycle.ActionResumeBeats:
+		for _, d := range v.signs.Resume(clock.Boot()) {
+			v.onVerdict(d)
+		}
+	case lifecycle.ActionAnnounce:
+		v.s.event(v.cfg.Name, "state", a.Text)
+	case lifecycle.ActionAlert:
+		v.s.event(v.cfg.Name, "alert", a.Text)
+	case lifecycle.ActionDone:
+		v.done = true
+	}
+}
+
+func (v *service) capture(a lifecycle.Action) {
+	v.sentence = string(a.Cause) + ": " + a.Sentence
+	v.s.event(v.cfg.Name, "capture", fmt.Sprintf("taking the stacks of pid %d, at most %s", v.started.PID, human(v.cfg.Capture.Budget)))
+	j := v.newJob(a.Cause, a.Sentence)
+	v.freezing = j
+	j.freeze()
+}
+
+// captured: the freeze is over, well or not.
+func (v *service) captured(j *job, failure string) {
+	if v.freezing != j {
+		return
+	}
+	v.freezing = nil
+	if failure != "" {
+		v.s.event(v.cfg.Name, "alert", "the capture failed: "+failure)
+	} else {
+		v.s.event(v.cfg.Name, "capture", "the evidence is taken; the process may go")
+	}
+	v.step(lifecycle.Event{Kind: lifecycle.EventCaptured, Instance: v.life.Instance, Err: failure})
+}
+
+// sendStop asks the service to end. A stopped process would only take the
+// signal when it runs again, so it is continued, as init systems do.
+func (v *service) sendStop() {
+	number := int(v.cfg.StopSignal)
+	if number == 0 {
+		number = int(syscall.SIGTERM)
+	}
+	v.s.ask(protocol.TSignal, protocol.Signal{ID: v.id(), Number: number, Scope: protocol.ScopeMain})
+	if v.stopped != 0 {
+		v.s.ask(protocol.TSignal, protocol.Signal{ID: v.id(), Number: int(syscall.SIGCONT), Scope: protocol.ScopeGroup})
+	}
+}
+
+// spawn looks up what the start needs (files, users: that may take a while) on
+// a goroutine, then asks the keeper.
+func (v *service) spawn(again bool) {
+	v.startFail = 0
+	instance := v.life.Instance
+	if v.receiver == nil {
+		if err := v.listen(); err != nil {
+			v.spawnFailed(instance, err, false)
+			return
+		}
+	}
+	cfg, socket := v.cfg, v.socketPath()
+	go func() {
+		start, found, err := prepareStart(cfg, socket)
+		v.s.post(func() {
+			if v.life.Instance != instance {
+				return
+			}
+			if err != nil {
+				v.startFail = failCode(err)
+				v.spawnFailed(instance, err, true)
+				return
+			}
+			v.exe, v.runtime = start.Path, found.runtime
+			start.Key, start.Instance, start.Again = cfg.Name, instance, again
+			v.request(start)
+		})
+	}()
+}
+
+// request sends the start, with the readiness pipe where one is wanted.
+func (v *service) request(start protocol.Start) {
+	files, done, err := v.readyFiles()
+	if err != nil {
+		v.spawnFailed(start.Instance, err, false)
+		return
+	}
+	start.Passed = len(files)
+	v.s.check(v.s.keeper.send(protocol.TStart, start, files, func(m protocol.Message) { v.onStartReply(start.Instance, m) }))
+	done()
+}
+
+func (v *service) onStartReply(instance uint64, m protocol.Message) {
+	if m.Type != protocol.TStarted {
+		m.CloseFiles()
+		r, err := replyError(m)
+		v.onStartFailed(r, err)
+		return
+	}
+	var st protocol.Started
+	if err := m.Into(&st); err != nil {
+		m.CloseFiles()
+		v.s.check(err)
+		return
+	}
+	v.adopt(st, takeChildFiles(m.Files, nil))
+	v.s.event(v.cfg.Name, "start", fmt.Sprintf("started as pid %d", st.PID))
+	v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: instance})
+	v.arm()
+}
+
+// onStartFailed takes the stage and errno of a failed start.
+func (v *service) onStartFailed(r protocol.Reply, err error) {
+	if r.Stage == "exec" && r.Errno != 0 {
+		v.startFail = exitNotExecutable
+		if syscall.Errno(r.Errno) == syscall.ENOENT {
+			v.startFail = exitNotFound
+		}
+	} else {
+		v.startFail = exitNotExecutable
+	}
+	v.spawnFailed(v.life.Instance, err, true)
+}
+
+func (v *service) spawnFailed(instance uint64, err error, fatal bool) {
+	v.sentence = "start-failed: " + err.Error()
+	v.s.later(func() {
+		v.step(lifecycle.Event{Kind: lifecycle.EventSpawnFailed, Instance: instance, Err: err.Error(), Fatal: fatal})
+	})
+}
+
+// failCode is the shell's code for a command that cannot be run.
+func failCode(err error) int {
+	if errors.Is(err, fs.ErrNotExist) {
+		return exitNotFound
+	}
+	return exitNotExecutable
+}
+
+// found is what the executable turned out to be.
+type found struct{ runtime string }
+
+// prepareStart turns the configuration into a request. It reads files and the
+// user database, so it runs beside the loop.
+func prepareStart(cfg config.Service, socket string) (protocol.Start, found, error) {
+	var start protocol.Start
+	path, err := config.Resolve(cfg)
+	if err != nil {
+		return start, found{}, err
+	}
+	f := found{runtime: runtimeOf(cfg, path)}
+	env := config.Environment(cfg, os.Environ())
+	cred, err := credentialOf(cfg, &env)
+	if err != nil {
+		return start, f, err
+	}
+	env = append(env, wire.Environ(socket, cfg.Heartbeat.Timeout, 0)...)
+	start = protocol.Start{
+		Path: path, Args: cfg.Command, PIDEnv: wire.PIDPlaceholder, Dir: cfg.Directory, Credential: cred,
+		Umask: cfg.Umask, Nice: cfg.Nice, OOMScoreAdj: cfg.OOMScoreAdj, NoNewPrivs: cfg.NoNewPrivileges,
+		Output: protocol.OutputPipe, StopSignal: int(cfg.StopSignal), StopTimeout: cfg.StopTimeout,
+	}
+	start.Rlimits = rlimitsOf(cfg, f.runtime)
+	if f.runtime == "go" && cfg.Capture.CoreLimit > 0 && !hasVariable(env, "GOTRACEBACK") {
+		env = append(env, "GOTRACEBACK=crash")
+	}
+	start.Env = env
+	return start, f, nil
+}

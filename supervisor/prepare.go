@@ -1,0 +1,142 @@
+package supervisor
+
+import (
+	"bufio"
+	"debug/buildinfo"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
+	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
+)
+
+// runtimeOf says what kind of program it is, from the file that is started.
+func runtimeOf(cfg config.Service, path string) string {
+	if cfg.Runtime != "" && cfg.Runtime != "auto" {
+		return cfg.Runtime
+	}
+	if _, err := buildinfo.ReadFile(path); err == nil {
+		return "go"
+	}
+	base := filepath.Base(path)
+	switch {
+	case base == "java":
+		return "jvm"
+	case strings.HasPrefix(base, "python"):
+		return "python"
+	case base == "node" || base == "nodejs":
+		return "node"
+	}
+	return "native"
+}
+
+func hasVariable(env []string, name string) bool {
+	for _, e := range env {
+		if strings.HasPrefix(e, name+"=") {
+			return true
+		}
+	}
+	return false
+}
+
+// credentialOf looks the user up; with another user comes its home.
+func credentialOf(cfg config.Service, env *[]string) (*protocol.Credential, error) {
+	uid, gid, groups, set, home, err := config.Credentials(cfg)
+	if err != nil || !set {
+		return nil, err
+	}
+	if cfg.User != "" && home != "" {
+		if _, own := cfg.Environment["HOME"]; !own {
+			*env = setVariable(*env, "HOME", home)
+		}
+		if _, own := cfg.Environment["USER"]; !own {
+			*env = setVariable(*env, "USER", cfg.User)
+			*env = setVariable(*env, "LOGNAME", cfg.User)
+		}
+	}
+	if uid == uint32(os.Geteuid()) && gid == uint32(os.Getegid()) && os.Geteuid() != 0 {
+		return nil, nil // already who it shall be; another would be refused
+	}
+	return &protocol.Credential{UID: uid, GID: gid, Groups: groups}, nil
+}
+
+func setVariable(env []string, name, value string) []string {
+	out := env[:0:0]
+	for _, e := range env {
+		if !strings.HasPrefix(e, name+"=") {
+			out = append(out, e)
+		}
+	}
+	return append(out, name+"="+value)
+}
+
+// rlimitsOf are the configured limits, and the core limit of a Go program,
+// whose crash then leaves a core that is read and removed.
+func rlimitsOf(cfg config.Service, runtime string) []protocol.Rlimit {
+	var out []protocol.Rlimit
+	core := false
+	for _, l := range cfg.Limits.List() {
+		out = append(out, protocol.Rlimit{Resource: l.Resource, Soft: l.Value, Hard: l.Value})
+		core = core || l.Resource == unix.RLIMIT_CORE
+	}
+	if core || runtime != "go" || cfg.Capture.CoreLimit <= 0 {
+		return out
+	}
+	var own unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_CORE, &own) != nil {
+		return out
+	}
+	soft := uint64(cfg.Capture.CoreLimit)
+	if os.Geteuid() == 0 {
+		return append(out, protocol.Rlimit{Resource: unix.RLIMIT_CORE, Soft: soft, Hard: max(soft, own.Max)})
+	}
+	return append(out, protocol.Rlimit{Resource: unix.RLIMIT_CORE, Soft: min(soft, own.Max), Hard: own.Max})
+}
+
+// firstExtra is the number of the first descriptor that a child may be given.
+const firstExtra = 3
+
+// readyFiles makes the pipe on which a service writes a newline when it is
+// ready. Descriptors below the wanted one are /dev/null. done closes our copies.
+func (v *service) readyFiles() (files []*os.File, done func(), err error) {
+	if v.cfg.Ready.FD == 0 {
+		return nil, func() {}, nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make readiness pipe: %w", err)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		r.Close()
+		w.Close()
+		return nil, nil, fmt.Errorf("cannot make readiness pipe: %w", err)
+	}
+	for range v.cfg.Ready.FD - firstExtra {
+		files = append(files, null)
+	}
+	files = append(files, w)
+	instance := v.life.Instance
+	go v.awaitNewline(r, instance)
+	return files, func() { w.Close(); null.Close() }, nil
+}
+
+// maxReadyLine bounds what is read of a readiness pipe.
+const maxReadyLine = 4096
+
+func (v *service) awaitNewline(r *os.File, instance uint64) {
+	defer r.Close()
+	_, err := bufio.NewReaderSize(r, maxReadyLine).ReadSlice('\n')
+	if err != nil {
+		return // closed without a newline: not ready, the start time-out judges
+	}
+	v.s.post(func() {
+		v.step(lifecycle.Event{Kind: lifecycle.EventReady, Instance: instance})
+		v.arm()
+	})
+}

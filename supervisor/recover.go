@@ -1,0 +1,142 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
+)
+
+// recover makes the services of the configuration out of what the keeper and
+// the notes say. On the very first start both say nothing: there is one way to
+// begin.
+func (s *Supervisor) recover(rec recovered) error {
+	if err := os.MkdirAll(filepath.Join(s.opt.RuntimeDir, notifyDir), 0o711); err != nil {
+		return fmt.Errorf("cannot make the directory of notify sockets: %w", err)
+	}
+	current := map[string]recoveredChild{}
+	for _, c := range rec.children {
+		old, ok := current[c.Key]
+		switch {
+		case c.Helper:
+			s.endHelper(c)
+		case ok && old.Started.Instance > c.Started.Instance:
+			c.files.close()
+		default:
+			old.files.close()
+			current[c.Key] = c
+		}
+	}
+	for _, cfg := range s.opt.Config.Services {
+		v, err := newService(s, cfg)
+		if err != nil {
+			return err
+		}
+		s.services[cfg.Name] = v
+		s.names = append(s.names, cfg.Name)
+		v.limit = cfg.Heartbeat.Timeout
+		v.socket = rec.files["notify/"+cfg.Name]
+		c, has := current[cfg.Name]
+		delete(current, cfg.Name)
+		if err := v.recover(rec.notes[cfg.Name], c, has); err != nil {
+			return err
+		}
+	}
+	for _, c := range current {
+		s.endStranger(c)
+	}
+	s.recoverStore()
+	return nil
+}
+
+// endHelper ends what a former supervisor had begun: its result has no reader.
+func (s *Supervisor) endHelper(c recoveredChild) {
+	c.files.close()
+	id := protocol.ID(c.Key, c.Started.Instance)
+	if !c.Empty {
+		s.ask(protocol.TKill, protocol.Kill{ID: id})
+	}
+	s.ask(protocol.TRelease, protocol.Name{Name: id})
+}
+
+// endStranger ends a service that the configuration does not have any more.
+func (s *Supervisor) endStranger(c recoveredChild) {
+	s.endHelper(c)
+	s.ask(protocol.TPutNote, protocol.Note{Key: c.Key})
+	s.log.Info("service is not in the configuration any more; it is ended", zap.String("service", c.Key))
+}
+
+// recoverStore closes the incidents that a former supervisor left open.
+func (s *Supervisor) recoverStore() {
+	if s.store == nil {
+		return
+	}
+	left, err := s.store.Recover()
+	if err != nil {
+		s.log.Warn("cannot look for unfinished incidents", zap.Error(err))
+	}
+	for _, u := range left {
+		if u.Lost {
+			continue
+		}
+		w, err := s.store.Resume(u.ID)
+		if err == nil {
+			_, err = w.Abandon("vigil's supervisor was replaced before this incident was complete")
+		}
+		if err != nil {
+			s.log.Warn("cannot close unfinished incident", zap.String("incident", u.ID), zap.Error(err))
+		}
+	}
+}
+
+// recover takes up one service where the note left it. What happened since is
+// told by the keeper's events, which follow; only a start whose answer got lost
+// is settled here.
+func (v *service) recover(text []byte, c recoveredChild, has bool) error {
+	if v.socket != nil {
+		if err := v.listen(); err != nil {
+			return err
+		}
+	}
+	if len(text) > 0 {
+		var n note
+		if err := json.Unmarshal(text, &n); err != nil {
+			return fmt.Errorf("cannot read the note of service %q: %w", v.cfg.Name, err)
+		}
+		v.life, v.incident, v.sentence, v.limit = n.Life, n.Incident, n.Sentence, n.Limit
+		v.exe, v.runtime, v.status, v.done = n.Exe, n.Runtime, n.Status, n.Done
+	}
+	switch {
+	case !has && v.life.State == lifecycle.Starting && !v.life.Alive:
+		v.spawn(v.life.Again) // the request never arrived, or failed unheard
+	case !has || c.Waiting:
+		c.files.close()
+	default:
+		v.recoverChild(c)
+	}
+	return nil
+}
+
+func (v *service) recoverChild(c recoveredChild) {
+	status := v.status
+	v.adopt(c.Started, c.files)
+	v.status, v.stopped = status, c.Stopped
+	if v.life.State == lifecycle.Starting && !v.life.Alive && c.Started.Instance == v.life.Instance {
+		v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: c.Started.Instance})
+	}
+	v.arm()
+	if v.life.State == lifecycle.Freezing {
+		// The capture has no reader any more; the incident says so.
+		v.step(lifecycle.Event{Kind: lifecycle.EventCaptured, Instance: v.life.Instance, Err: "the supervisor was replaced meanwhile"})
+	}
+	if c.Stopped != 0 {
+		v.signs.Suspend()
+	}
+	v.s.log.Info("service found running", zap.String("service", v.cfg.Name), zap.Int("pid", c.Started.PID), zap.Duration("after", clock.Boot()-c.Started.Boot))
+}

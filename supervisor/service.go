@@ -1,0 +1,321 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/procbelong"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
+	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
+	"github.com/vigil-supervisor/vigil/supervisor/logs"
+	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
+)
+
+// service is one service: its state (life), which only lifecycle.Step changes,
+// and what the world needs around it. The loop owns it.
+type service struct {
+	s    *Supervisor
+	cfg  config.Service
+	set  lifecycle.Settings
+	life lifecycle.Service
+
+	started   protocol.Started // of the current instance; PID 0 when there is none
+	startWall time.Time
+	pidfd     *os.File
+	exe       string
+	runtime   string
+	stopped   int // the signal that stopped it, 0 when it runs
+
+	output   *logs.Output
+	inst     *logs.Instance
+	readers  []*logs.Reader
+	socket   *os.File
+	receiver *watchdog.Receiver
+	belongs  atomic.Pointer[procbelong.Members]
+	signs    watchdog.Signs
+	limit    time.Duration // of the heartbeat, 0: none is expected
+
+	timeline  timeline
+	status    string // STATUS= of sd_notify
+	refused   uint64
+	ignored   uint64
+	incident  string // id of the newest
+	sentence  string // of the last end
+	lastEnd   *protocol.Exit
+	startFail int  // exit code that a failed start stands for
+	done      bool // for good: `vigil run` ends
+	freezing  *job
+	waiters   []*waiter
+	limits    []string
+}
+
+func newService(s *Supervisor, cfg config.Service) (*service, error) {
+	v := &service{s: s, cfg: cfg}
+	v.set = lifecycle.Settings{
+		Restart: cfg.Restart, WaitReady: cfg.Ready.Notify || cfg.Ready.FD != 0, ReadyAfter: cfg.Ready.After,
+		StartTimeout: cfg.StartTimeout, StopTimeout: cfg.StopTimeout, CaptureBudget: cfg.Capture.Budget,
+		CanCapture: s.store != nil && s.opt.CaptureHelper != "", DryRun: cfg.DryRun, FirstStartFatal: s.opt.Run,
+	}
+	dir := cfg.Log.Directory
+	if dir == "" {
+		dir = filepath.Join(s.opt.StateDir, dirLogs)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		v.limits = append(v.limits, "output is not kept in a file: "+err.Error())
+		dir = ""
+	}
+	prefix := ""
+	if s.opt.Echo && !s.opt.Run {
+		prefix = cfg.Name + " | "
+	}
+	var err error
+	v.output, err = logs.New(logs.Options{
+		Service: cfg.Name, Directory: dir, MaxSize: cfg.Log.MaxSize, Keep: cfg.Log.Keep, Tail: int(cfg.OutputTail),
+		Stdout: s.stdout, Stderr: s.stderr, Prefix: prefix, Buffers: s.buffers, Patience: outputWait,
+	})
+	return v, err
+}
+
+// outputWait is how long output waits for a disk that is slow but works, once
+// per gap, before it is dropped and counted. Meanwhile the pipe still takes 256 KiB.
+const outputWait = 50 * time.Millisecond
+
+func (v *service) id() string { return protocol.ID(v.cfg.Name, v.life.Instance) }
+
+// step is the only way in which the state changes. The note goes out before
+// anything is done: a successor knows what was meant.
+func (v *service) step(ev lifecycle.Event) {
+	now := clock.Boot()
+	before := v.life
+	next, actions := lifecycle.Step(v.life, v.set, ev, now, random())
+	v.life = next
+	if next.State != before.State || next.Instance != before.Instance || len(actions) > 0 {
+		v.save()
+	}
+	for _, a := range actions {
+		v.perform(a)
+	}
+	v.tellWaiters()
+}
+
+// note is what outlives a supervisor of a service.
+type note struct {
+	Life     lifecycle.Service `json:"life"`
+	Incident string            `json:"incident,omitempty"`
+	Sentence string            `json:"sentence,omitempty"`
+	Limit    time.Duration     `json:"limit,omitempty"`
+	Exe      string            `json:"exe,omitempty"`
+	Runtime  string            `json:"runtime,omitempty"`
+	Status   string            `json:"status,omitempty"`
+	Done     bool              `json:"done,omitempty"`
+	Hash     string            `json:"hash,omitempty"` // of the configuration that it runs with
+}
+
+func (v *service) save() {
+	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.cfg.Hash()})
+	if err != nil {
+		v.s.log.Error("cannot encode note", zap.Error(err))
+		return
+	}
+	v.s.ask(protocol.TPutNote, protocol.Note{Key: v.cfg.Name, Text: text})
+}
+
+// next is when the loop has to look at the service again; 0: never by time.
+func (v *service) next() time.Duration {
+	at := v.life.Deadline
+	if sign, ok := v.signs.Next(); ok && (at == 0 || sign < at) {
+		at = sign
+	}
+	return at
+}
+
+func (v *service) onTime(now time.Duration) {
+	for _, verdict := range v.signs.Check(now) {
+		v.onVerdict(verdict)
+	}
+	if v.life.Deadline > 0 && now >= v.life.Deadline {
+		v.step(lifecycle.Event{Kind: lifecycle.EventTimer})
+	}
+}
+
+func (v *service) autostart() {
+	if v.cfg.Autostart && !v.life.Up && v.life.Instance == 0 {
+		v.step(lifecycle.Event{Kind: lifecycle.EventStart})
+	}
+}
+
+func (v *service) stop() {
+	v.step(lifecycle.Event{Kind: lifecycle.EventStop})
+}
+
+// final reports whether nothing moves any more without being asked.
+func (v *service) final() bool {
+	return v.life.State == lifecycle.Stopped || v.life.State == lifecycle.Failed
+}
+
+// exitStatus is what `vigil run` ends with.
+func (v *service) exitStatus() int {
+	switch {
+	case v.startFail != 0:
+		return v.startFail
+	case v.life.LastExit != nil:
+		return shellCode(*v.life.LastExit)
+	}
+	return exitDone
+}
+
+// workDir is where the process was started.
+func (v *service) workDir() string {
+	if v.cfg.Directory != "" {
+		return v.cfg.Directory
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "/"
+	}
+	return dir
+}
+
+// onEvent takes what the keeper says of this service.
+func (v *service) onEvent(e protocol.Event, files childFiles) {
+	switch e.Kind {
+	case protocol.EventExited:
+		v.onExited(e)
+	case protocol.EventEmpty:
+		v.step(lifecycle.Event{Kind: lifecycle.EventEmpty, Instance: e.Inst})
+		v.s.ask(protocol.TRelease, protocol.Name{Name: protocol.ID(e.Key, e.Inst)})
+	case protocol.EventRestarted:
+		v.onRestarted(e, files)
+		return
+	case protocol.EventOrderFail:
+		v.onOrderFailed(e)
+	case protocol.EventStarted:
+		v.adopt(*e.Started, files)
+		v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: e.Inst})
+		return
+	case protocol.EventStartFailed:
+		v.onStartFailed(*e.Failure, fmt.Errorf("%s", e.Failure.Error))
+	case protocol.EventStopped, protocol.EventContinued:
+		v.onStopContinue(e)
+	case protocol.EventSurvivors:
+		v.s.event(v.cfg.Name, "survivors", fmt.Sprintf("killed, but not gone yet: pids %v (uninterruptible I/O?)", e.PIDs))
+	}
+	files.close()
+}
+
+func (v *service) onExited(e protocol.Event) {
+	end := endOf(e.Exit)
+	if e.Inst == v.life.Instance {
+		v.lastEnd = e.Exit
+		v.s.event(v.cfg.Name, "exit", fmt.Sprintf("pid %d ended with %s after %s", v.started.PID, describeEnd(end), human(e.Exit.Boot-v.started.Boot)))
+	}
+	v.step(lifecycle.Event{Kind: lifecycle.EventExited, Instance: e.Inst, Exit: end, Sentence: v.endSentence(end, e.Exit.Boot)})
+	if e.Inst == v.life.Instance {
+		v.disarm()
+	}
+}
+
+// endSentence is the proof of an end that nobody asked for.
+func (v *service) endSentence(end lifecycle.End, at time.Duration) string {
+	return fmt.Sprintf("pid %d ended with %s after %s; nobody had asked", v.started.PID, describeEnd(end), human(at-v.started.Boot))
+}
+
+// onRestarted: the keeper has carried out the standing order.
+func (v *service) onRestarted(e protocol.Event, files childFiles) {
+	end := endOf(e.Exit)
+	v.lastEnd = e.Exit
+	v.disarm()
+	v.s.event(v.cfg.Name, "exit", fmt.Sprintf("pid %d ended with %s after %s; started again at once as pid %d",
+		v.started.PID, describeEnd(end), human(e.Exit.Boot-v.started.Boot), e.Started.PID))
+	v.step(lifecycle.Event{Kind: lifecycle.EventAgain, Instance: e.Inst, Exit: end, Sentence: v.endSentence(end, e.Exit.Boot)})
+	v.s.ask(protocol.TRelease, protocol.Name{Name: protocol.ID(e.Key, e.Inst)})
+	v.adopt(*e.Started, files)
+	v.arm()
+}
+
+func (v *service) onOrderFailed(e protocol.Event) {
+	v.lastEnd = e.Exit
+	v.disarm()
+	v.step(lifecycle.Event{Kind: lifecycle.EventAgainFailed, Instance: e.Inst, Exit: endOf(e.Exit), Sentence: v.endSentence(endOf(e.Exit), e.Exit.Boot), Err: e.Failure.Error})
+	v.s.ask(protocol.TRelease, protocol.Name{Name: protocol.ID(e.Key, e.Inst)})
+}
+
+// adopt takes over a process that runs: its descriptors, its output.
+func (v *service) adopt(st protocol.Started, files childFiles) {
+	v.started, v.startWall = st, time.Now().Add(st.Boot-clock.Boot()).Truncate(time.Second)
+	v.stopped, v.status = 0, ""
+	if v.pidfd != nil {
+		v.pidfd.Close()
+	}
+	v.pidfd = files.pidfd
+	v.inst = v.output.Begin()
+	v.readers = nil
+	for _, one := range []struct {
+		stream logs.Stream
+		f      *os.File
+	}{{logs.Stdout, files.out}, {logs.Stderr, files.err}} {
+		if one.f == nil {
+			continue
+		}
+		r, err := v.inst.Read(one.stream, one.f)
+		one.f.Close()
+		if err != nil {
+			v.s.event(v.cfg.Name, "alert", "cannot read output: "+err.Error())
+			continue
+		}
+		v.readers = append(v.readers, r)
+	}
+	v.setMembers()
+}
+
+// setMembers tells the receiver of datagrams who may speak for the service.
+func (v *service) setMembers() {
+	members := procbelong.Tree(v.started.PID)
+	if v.started.Cgroup != "" {
+		if m, err := procbelong.Cgroup(v.started.Cgroup); err == nil {
+			members = m
+		}
+	}
+	v.members().Store(&members)
+}
+
+// onStopContinue: a process that an operator has stopped gives no beats, and is
+// not to blame.
+func (v *service) onStopContinue(e protocol.Event) {
+	if e.Inst != v.life.Instance {
+		return
+	}
+	now := clock.Boot()
+	if e.Kind == protocol.EventStopped {
+		v.stopped = e.Number
+		v.signs.Suspend()
+		v.s.event(v.cfg.Name, "stopped", "somebody stopped it ("+signalName(sig(e.Number))+"): beats are not judged until it continues")
+		return
+	}
+	v.stopped = 0
+	if v.life.State != lifecycle.Freezing {
+		for _, verdict := range v.signs.Resume(now) {
+			v.onVerdict(verdict)
+		}
+	}
+	v.s.event(v.cfg.Name, "continued", "it runs on")
+}
+
+func (v *service) close(ctx context.Context) {
+	if v.receiver != nil {
+		_ = v.receiver.Close()
+	}
+	for _, r := range v.readers {
+		_ = r.Close()
+	}
+	_ = v.output.Close(ctx)
+}

@@ -1,0 +1,43 @@
+package supervisor
+
+import (
+	"runtime"
+	"syscall"
+
+	"go.uber.org/zap"
+)
+
+// maxDump bounds the stacks of our own goroutines in the log.
+const maxDump = 1 << 20
+
+// onSignal takes a signal that the keeper received.
+func (s *Supervisor) onSignal(number int) {
+	switch sig(number) {
+	case syscall.SIGTERM, syscall.SIGINT:
+		s.stopAll("the keeper got " + signalName(sig(number)) + "; stopping all services")
+	case syscall.SIGQUIT:
+		b := make([]byte, maxDump)
+		s.log.Info("own goroutines", zap.ByteString("stacks", b[:runtime.Stack(b, true)]))
+	case syscall.SIGUSR1:
+		s.reopen()
+	default:
+		s.event("", "signal", signalName(sig(number))+" means nothing to vigil yet: services are not touched")
+	}
+}
+
+// reopen opens the log files anew, off the loop: a disk may be slow.
+func (s *Supervisor) reopen() {
+	for _, name := range s.names {
+		v := s.services[name]
+		go func() {
+			err := v.output.Reopen()
+			s.post(func() {
+				if err != nil {
+					s.event(name, "alert", "cannot reopen its log: "+err.Error())
+					return
+				}
+				s.event(name, "reopened", "its log file is open anew")
+			})
+		}()
+	}
+}

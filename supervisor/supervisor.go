@@ -1,0 +1,392 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sort"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/vigil-supervisor/vigil/control/server"
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/snapshot/store"
+	"github.com/vigil-supervisor/vigil/supervisor/logs"
+	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
+
+	"github.com/vigil-supervisor/vigil/control"
+)
+
+// Supervisor is the one loop that owns all services. Everything else sends it
+// tasks; nothing outside of the loop touches its fields but the channels.
+type Supervisor struct {
+	opt     Options
+	log     *zap.Logger
+	keeper  *keeperLink
+	welcome protocol.Welcome
+	store   *store.Store
+	noStore string // why there is none
+
+	services map[string]*service
+	names    []string
+	events   eventRing
+	buffers  *logs.Buffers
+	notifies *watchdog.Buffers
+	stdout   *logs.Echo
+	stderr   *logs.Echo
+	jobs     jobs // captures and analyses under way
+
+	tasks    chan func()
+	after    []func() // the loop's own, see later
+	ctx      context.Context
+	cancel   context.CancelFunc
+	timer    *time.Timer
+	server   *server.Server
+	started  time.Time
+	limits   []string
+	lastBeat time.Duration
+
+	stopping bool          // all services are asked to stop
+	giveUpAt time.Duration // when evidence under way is left behind
+	quitSent bool
+	status   int
+	fatal    error
+}
+
+// Run is the life of a supervisor. It returns the status of the vigil as a
+// whole; the keeper has been told of it.
+func Run(o Options) (int, error) {
+	s, err := newSupervisor(o)
+	if err != nil {
+		return 0, err
+	}
+	defer s.close()
+	rec, err := s.keeper.begin(o.Version)
+	if err != nil {
+		return 0, err
+	}
+	s.welcome = rec.welcome
+	s.noteLimits()
+	if err := s.recover(rec); err != nil {
+		return 0, err
+	}
+	if err := s.serve(); err != nil {
+		return 0, err
+	}
+	if err := s.keeper.send(protocol.TReady, struct{}{}, nil, nil); err != nil {
+		return 0, err
+	}
+	go s.keeper.receive(func(m protocol.Message, err error) {
+		s.post(func() { s.onMessage(m, err) })
+	})
+	s.startAll()
+	s.loop()
+	return s.status, s.fatal
+}
+
+func newSupervisor(o Options) (*Supervisor, error) {
+	link, err := newKeeperLink(o.Socket)
+	if err != nil {
+		return nil, err
+	}
+	log, err := newLog(filepath.Join(o.StateDir, fileLog))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Supervisor{
+		opt: o, log: log, keeper: link, services: map[string]*service{},
+		buffers: &logs.Buffers{}, notifies: &watchdog.Buffers{},
+		tasks: make(chan func(), maxTasks), ctx: ctx, cancel: cancel,
+		timer: time.NewTimer(0), started: time.Now().UTC(), lastBeat: clock.Boot(),
+	}
+	s.jobs.running = map[string]*job{}
+	if s.store, err = store.Open(filepath.Join(o.StateDir, dirIncidents)); err != nil {
+		s.noStore = err.Error()
+		log.Warn("no incidents can be kept", zap.Error(err))
+	}
+	if o.Echo {
+		if err := s.openEcho(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Supervisor) openEcho() (err error) {
+	if s.stdout, err = logs.NewEcho(os.Stdout, 0); err != nil {
+		return fmt.Errorf("cannot show output: %w", err)
+	}
+	if s.stderr, err = logs.NewEcho(os.Stderr, 0); err != nil {
+		return fmt.Errorf("cannot show output: %w", err)
+	}
+	return nil
+}
+
+// noteLimits says what this machine or user does not allow.
+func (s *Supervisor) noteLimits() {
+	if s.welcome.NoCgroup != "" {
+		s.limits = append(s.limits, "no cgroup of its own for a service ("+s.welcome.NoCgroup+"): its processes are found by descent, session and mark")
+	}
+	if s.welcome.NoReaper != "" {
+		s.limits = append(s.limits, s.welcome.NoReaper)
+	}
+	if os.Geteuid() != 0 {
+		s.limits = append(s.limits, "not root: services cannot become another user, limits and nice can only be tightened")
+	}
+	if s.opt.CaptureHelper == "" {
+		s.limits = append(s.limits, "vigil-capture was not found (beside vigil, in PATH, or VIGIL_CAPTURE): a hang is restarted without its stacks")
+	}
+	if s.noStore != "" {
+		s.limits = append(s.limits, "no incidents are kept: "+s.noStore)
+	}
+}
+
+// serve opens the control socket.
+func (s *Supervisor) serve() error {
+	ln, err := server.Listen(filepath.Join(s.opt.RuntimeDir, control.SocketName))
+	if err != nil {
+		return err
+	}
+	s.server = server.Serve(net.Listener(ln), backend{s})
+	return nil
+}
+
+// post hands a task to the loop, and waits while the loop has too many.
+func (s *Supervisor) post(task func()) {
+	select {
+	case s.tasks <- task:
+	case <-s.ctx.Done():
+	}
+}
+
+// later runs a task of the loop's own after what it is doing now: a step of
+// the state machine must not begin inside another.
+func (s *Supervisor) later(task func()) { s.after = append(s.after, task) }
+
+func (s *Supervisor) runLater() {
+	for len(s.after) > 0 {
+		task := s.after[0]
+		s.after = s.after[1:]
+		task()
+	}
+}
+
+func (s *Supervisor) loop() {
+	for !s.quitSent && s.fatal == nil {
+		s.timer.Reset(s.untilNext())
+		select {
+		case task := <-s.tasks:
+			task()
+		case <-s.timer.C:
+		}
+		s.runLater()
+		// Whatever has come in is known before anything is judged by time.
+		s.drain()
+		s.onTime(clock.Boot())
+	}
+}
+
+func (s *Supervisor) drain() {
+	for range maxTasks {
+		select {
+		case task := <-s.tasks:
+			task()
+			s.runLater()
+		default:
+			return
+		}
+	}
+}
+
+func (s *Supervisor) untilNext() time.Duration {
+	now := clock.Boot()
+	next := s.lastBeat + beatEvery
+	if s.giveUpAt > 0 {
+		next = min(next, s.giveUpAt)
+	}
+	for _, v := range s.services {
+		if at := v.next(); at > 0 {
+			next = min(next, at)
+		}
+	}
+	return max(next-now, 0)
+}
+
+func (s *Supervisor) onTime(now time.Duration) {
+	if now-s.lastBeat >= beatEvery {
+		s.lastBeat = now
+		s.check(s.keeper.send(protocol.TBeat, nil, nil, nil))
+	}
+	for _, name := range s.names {
+		s.services[name].onTime(now)
+	}
+	s.jobs.goOn(s)
+	s.finishWhenDone(now)
+}
+
+// check ends the loop when the keeper cannot be reached: without it nothing can
+// be done, and the keeper starts another supervisor.
+func (s *Supervisor) check(err error) {
+	if err != nil && s.fatal == nil {
+		s.fatal = fmt.Errorf("cannot reach the keeper: %w", err)
+	}
+}
+
+// random is the one source of chance.
+func random() float64 { return rand.Float64() }
+
+// startAll starts what shall run and was not found running.
+func (s *Supervisor) startAll() {
+	for _, name := range s.names {
+		s.services[name].autostart()
+	}
+}
+
+// stopAll is the answer to a request to end. A second one does not wait for
+// evidence any more.
+func (s *Supervisor) stopAll(why string) {
+	if s.stopping {
+		s.giveUpAt = clock.Boot()
+		return
+	}
+	s.stopping = true
+	s.event("", "stop", why)
+	for _, name := range s.names {
+		s.services[name].stop()
+	}
+}
+
+// finishWhenDone ends vigil: when it was asked to and every service has
+// stopped, or when the one service of `vigil run` is done for good.
+func (s *Supervisor) finishWhenDone(now time.Duration) {
+	if s.quitSent || !(s.stopping || s.opt.Run) {
+		return
+	}
+	for _, v := range s.services {
+		if !v.final() {
+			return
+		}
+	}
+	if s.opt.Run && !s.stopping && !s.allDone() {
+		return
+	}
+	if s.giveUpAt == 0 {
+		s.giveUpAt = now + shutdownGrace
+	}
+	if s.jobs.busy() && now < s.giveUpAt {
+		return
+	}
+	s.quit()
+}
+
+func (s *Supervisor) allDone() bool {
+	for _, v := range s.services {
+		if !v.done {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Supervisor) quit() {
+	s.jobs.abandonAll(s, "vigil ended before the analysis was done")
+	if s.opt.Run {
+		s.status = s.services[s.names[0]].exitStatus()
+	}
+	s.quitSent = true
+	s.check(s.keeper.send(protocol.TQuit, protocol.Quit{Status: s.status}, nil, nil))
+}
+
+// close gives back what the supervisor holds; the keeper's own copies stay.
+func (s *Supervisor) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if s.server != nil {
+		_ = s.server.Shutdown(ctx)
+	}
+	for _, name := range s.sortedNames() {
+		s.services[name].close(ctx)
+	}
+	for _, e := range []*logs.Echo{s.stdout, s.stderr} {
+		if e != nil {
+			_ = e.Close(ctx)
+		}
+	}
+	s.cancel()
+	_ = s.log.Sync()
+	_ = s.keeper.conn.Close()
+}
+
+func (s *Supervisor) sortedNames() []string {
+	names := append([]string(nil), s.names...)
+	sort.Strings(names)
+	return names
+}
+
+// onMessage takes what the keeper sent.
+func (s *Supervisor) onMessage(m protocol.Message, err error) {
+	if err != nil {
+		s.check(err)
+		return
+	}
+	if m.Type != protocol.TEvent {
+		s.keeper.answered(m)
+		return
+	}
+	var e protocol.Event
+	if err := m.Into(&e); err != nil {
+		m.CloseFiles()
+		s.check(err)
+		return
+	}
+	s.onEvent(e, m.Files)
+	// Notes went out before this: a successor finds either the event or what
+	// came of it.
+	s.check(s.keeper.send(protocol.TAck, protocol.Ack{Seq: e.Seq}, nil, nil))
+}
+
+func (s *Supervisor) onEvent(e protocol.Event, fds []int) {
+	files := takeChildFiles(fds, nil)
+	if e.Kind == protocol.EventSignal {
+		files.close()
+		s.onSignal(e.Number)
+		return
+	}
+	if s.jobs.onEvent(s, e) {
+		files.close()
+		return
+	}
+	v, ok := s.services[e.Key]
+	if !ok {
+		files.close()
+		s.forgetStranger(e)
+		return
+	}
+	v.onEvent(e, files)
+}
+
+// forgetStranger releases what belongs to no service of ours any more.
+func (s *Supervisor) forgetStranger(e protocol.Event) {
+	id := protocol.ID(e.Key, e.Inst)
+	switch e.Kind {
+	case protocol.EventEmpty:
+		s.ask(protocol.TRelease, protocol.Name{Name: id})
+	case protocol.EventExited:
+		s.ask(protocol.TKill, protocol.Kill{ID: id})
+	}
+}
+
+// ask sends a request whose failure only needs to be known.
+func (s *Supervisor) ask(t protocol.Type, body any) {
+	s.check(s.keeper.send(t, body, nil, func(m protocol.Message) {
+		if _, err := replyError(m); err != nil {
+			s.log.Debug("keeper refused", zap.Stringer("request", t), zap.Error(err))
+		}
+	}))
+}
