@@ -50,16 +50,16 @@ func (r *eventRing) unfollow(ch chan control.Event) { delete(r.followers, ch) }
 func (s *Supervisor) event(service, kind, text string) {
 	now := time.Now().UTC()
 	s.events.add(control.Event{Time: now, Service: service, Kind: kind, Text: text})
-	name := "vigil"
+	name := ""
 	if v, ok := s.services[service]; ok {
-		name = service
+		name = service + ": "
 		v.timeline.add(snapshot.Moment{Time: now, Boot: clock.Boot(), Kind: kind, Text: text})
 	}
 	switch kind {
 	case "verdict", "alert", "refused", "dropped":
-		s.log.Warn(name+": "+text, zap.String("kind", kind))
+		s.log.Warn(name+text, zap.String("kind", kind))
 	default:
-		s.log.Info(name+": "+text, zap.String("kind", kind))
+		s.log.Info(name+text, zap.String("kind", kind))
 	}
 }
 

@@ -29,9 +29,30 @@ func newLog(path string) (*zap.Logger, error) {
 	}
 	core := zapcore.NewTee(
 		zapcore.NewCore(zapcore.NewJSONEncoder(enc), f, zapcore.DebugLevel),
-		zapcore.NewCore(zapcore.NewConsoleEncoder(human), zapcore.Lock(os.Stderr), zapcore.InfoLevel),
+		plain{zapcore.NewCore(zapcore.NewConsoleEncoder(human), zapcore.Lock(os.Stderr), zapcore.InfoLevel)},
 	)
 	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, 20, 1000)), nil
+}
+
+// plain is a core for people: the sentence says all, the fields are for programs.
+type plain struct{ zapcore.Core }
+
+func (p plain) With([]zapcore.Field) zapcore.Core { return p }
+
+func (p plain) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if p.Enabled(e.Level) {
+		return c.AddCore(e, p)
+	}
+	return c
+}
+
+func (p plain) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	for _, f := range fields {
+		if f.Key == "error" { // what went wrong is for people too
+			return p.Core.Write(e, []zapcore.Field{f})
+		}
+	}
+	return p.Core.Write(e, nil)
 }
 
 // prefixLevel marks lines on stderr as vigil's, and the bad ones as bad.

@@ -2,18 +2,36 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/vigil-supervisor/vigil/internal/place"
+	"github.com/vigil-supervisor/vigil/keeper"
+	"github.com/vigil-supervisor/vigil/supervisor"
 )
 
 // linked reports whether this binary can start services.
-const linked = false
-
-var errNotLinked = errors.New("cannot start services: this build has no keeper")
+const linked = true
 
 // runKeeper keeps services in the foreground until they are done. argv are the
 // arguments of the supervisor.
-func runKeeper(place.Place, []string) (code int, err error) { return 0, system(errNotLinked) }
+func runKeeper(p place.Place, argv []string) (code int, err error) {
+	code, err = keeper.Run(keeper.Options{
+		Name: p.Name, RuntimeDir: p.Runtime, StateDir: p.State, Supervisor: argv, Version: version,
+	})
+	if running, ok := errors.AsType[*keeper.Running](err); ok {
+		return 0, &exit{exitRunning, running}
+	}
+	if err != nil {
+		return 0, system(fmt.Errorf("cannot keep %q: %w", p.Name, err))
+	}
+	return code, nil
+}
 
-// runSupervisor is the supervisor, until it is done or replaced.
-func runSupervisor(duty) (code int, err error) { return 0, errNotLinked }
+// runSupervisor is the supervisor, until it is done or replaced. What it ends
+// with does not matter once it is in charge: the keeper was told the status.
+func runSupervisor(d duty) (code int, err error) {
+	return supervisor.Run(supervisor.Options{
+		Name: d.place.Name, RuntimeDir: d.place.Runtime, StateDir: d.place.State, Version: version,
+		Config: d.config, Run: d.run, Echo: d.echo, Socket: d.socket, CaptureHelper: d.capture,
+	})
+}

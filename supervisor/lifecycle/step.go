@@ -207,7 +207,7 @@ func (t *turn) decide() {
 		t.act(Action{Kind: ActionDone})
 	case d.Delay <= 0:
 		t.s.Restarts++
-		t.spawn("again at once, " + d.Reason)
+		t.spawn("the former instance is gone; " + d.Reason)
 	default:
 		t.to(Backoff, "%s; again in %s", t.s.Sentence, d.Delay.Round(time.Millisecond))
 		t.due(d.Delay)
