@@ -28,6 +28,7 @@ func playService() {
 		<-terminate
 		os.Exit(atoi(args[0]))
 	case "die": // SIGNAL
+		signal.Reset(unix.SIGTERM)
 		must(syscall.Kill(os.Getpid(), unix.SignalNum("SIG"+args[0])))
 	case "count": // FILE: leaves a mark and ends
 		f, err := os.OpenFile(args[0], os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)

@@ -136,11 +136,12 @@ func (l *loader) services(d *decoder, n *node) {
 			d.fail(e.at, "%q cannot be the name of a service: 1 to 64 of A-Z a-z 0-9 . _ @ -, the first a letter or digit", name)
 			continue
 		}
-		if old, ok := l.seen[name]; ok {
+		old, twice := l.seen[name]
+		if twice {
 			d.fail(e.at, "service %q is already defined at %s", name, old)
-			continue
+		} else {
+			l.seen[name] = e.at
 		}
-		l.seen[name] = e.at
 		if e.value.kind != unstable.Table {
 			d.fail(e.value.at, "service %q must be a table, not %s", name, kindName(e.value.kind))
 			continue
@@ -148,6 +149,9 @@ func (l *loader) services(d *decoder, n *node) {
 		s := defaultService(name)
 		s.places = map[string]place{"": e.at}
 		d.table(serviceRows(), target{service: &s}, e.value, s.places)
+		if twice {
+			continue // its mistakes are told all the same
+		}
 		l.config.Services = append(l.config.Services, s)
 	}
 }
