@@ -23,6 +23,9 @@ func (j *job) complete() (snapshot.Incident, error) {
 	j.mergeCapture()
 	j.keepCore()
 	stacks := j.stacks()
+	if said := j.lastWords(); said != "" {
+		j.verdict = said + "; " + j.verdict
+	}
 	j.incident.Sentence = analyze.Sentence(j.incident.Cause, j.verdict, stacks)
 	j.incident.Fingerprint = analyze.Fingerprint(j.incident.Cause, stacks)
 	if err := j.writing.WriteJSON(snapshot.FileTimeline, j.moments); err != nil {
@@ -116,6 +119,32 @@ func (j *job) stacks() *snapshot.Stacks {
 		return nil
 	}
 	return &st
+}
+
+// fatalPrefixes begin the line in which a runtime says why it ends: Go's panic
+// and fatal error, a C library's abort and assert, a JVM's last words.
+var fatalPrefixes = []string{"panic: ", "fatal error: ", "# A fatal error has been detected", "terminate called after", "*** "}
+
+// maxWords bounds what of such a line goes into the sentence.
+const maxWords = 200
+
+// lastWords is what the program itself said of its crash.
+func (j *job) lastWords() string {
+	if j.incident.Cause != snapshot.CauseCrash || j.inst == nil {
+		return ""
+	}
+	for _, l := range j.inst.Lines(-1) {
+		for _, p := range fatalPrefixes {
+			if strings.HasPrefix(l.Text, p) {
+				text := strings.ToValidUTF8(l.Text, "?")
+				if len(text) > maxWords {
+					text = strings.ToValidUTF8(text[:maxWords], "") + "..."
+				}
+				return text
+			}
+		}
+	}
+	return ""
 }
 
 // output is the last output of the instance, as text.
