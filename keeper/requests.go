@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,9 +25,8 @@ func (k *Keeper) onReceived(r received) {
 		if errors.Is(r.err, protocol.ErrMalformed) {
 			fmt.Fprintf(os.Stderr, "vigil: %v; ending supervisor pid %d\n", r.err, k.sup.pid)
 		}
-		if k.sup.alive() && k.quit == nil {
-			_ = k.sup.pidfd.Signal(syscall.SIGKILL)
-		}
+		// It may be about to exit with a status that says why: it gets a moment.
+		k.sup.lastBeat = min(k.sup.lastBeat, clock.Boot()-beatTimeout+unlinkedGrace)
 		return
 	}
 	k.sup.lastBeat = clock.Boot()
@@ -39,6 +39,9 @@ func (k *Keeper) onReceived(r received) {
 	}
 	k.handle(req, r.msg)
 }
+
+// unlinkedGrace is how long a supervisor may live without its socket.
+const unlinkedGrace = time.Second
 
 // handle carries out one request of the supervisor in charge.
 func (k *Keeper) handle(req request, m protocol.Message) {

@@ -138,5 +138,5 @@ func (v *service) recoverChild(c recoveredChild) {
 	if c.Stopped != 0 {
 		v.signs.Suspend()
 	}
-	v.s.log.Info("service found running", zap.String("service", v.cfg.Name), zap.Int("pid", c.Started.PID), zap.Duration("after", clock.Boot()-c.Started.Boot))
+	v.s.event(v.cfg.Name, "found", fmt.Sprintf("found running as pid %d, for %s now", c.Started.PID, human(clock.Boot()-c.Started.Boot)))
 }

@@ -32,7 +32,10 @@ func ParseDuration(s string) (time.Duration, error) {
 	var d time.Duration
 	if rest != "" || s == "" {
 		var err error
-		if d, err = time.ParseDuration(rest); err != nil || d < 0 || strings.ContainsAny(rest, "+-") {
+		if d, err = time.ParseDuration(rest); err != nil && hugeNumber(rest) {
+			return 0, fmt.Errorf("duration %q is longer than 365d", s)
+		}
+		if err != nil || d < 0 || strings.ContainsAny(rest, "+-") {
 			return 0, badDuration(s)
 		}
 	}
@@ -44,6 +47,13 @@ func ParseDuration(s string) (time.Duration, error) {
 
 func badDuration(s string) error {
 	return fmt.Errorf("%q is not a duration like \"500ms\", \"30s\" or \"2d12h\"", s)
+}
+
+// hugeNumber reports whether s is a number and a unit that Go's durations cannot
+// hold: time.ParseDuration calls it malformed.
+func hugeNumber(s string) bool {
+	number := strings.TrimRight(s, "hmsuµn")
+	return number != s && len(number) > 6 && plainNumber(number)
 }
 
 func plainNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789.") == "" }
