@@ -2,9 +2,9 @@
 // Config or a list of errors with their places out.
 //
 // One table of keys (keys.go) drives everything that knows the names: the
-// decoder, the defaults, the suggestions for mistyped keys, the JSON Schema
-// and the reference docs/configuration.md. The last two are compared with the
-// table by a test; `go test ./supervisor/config -update` writes them.
+// decoder, the suggestions for mistyped keys, and the reference
+// docs/configuration.md, which a test compares with the table;
+// `go test ./supervisor/config -update` writes it.
 //
 // Reading is strict: an unknown key, a wrong type or a value out of range is
 // an error, and so is a key whose feature this version does not have. Errors

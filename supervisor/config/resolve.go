@@ -14,6 +14,19 @@ import (
 // ErrIsDirectory says that a command names a directory.
 var ErrIsDirectory = errors.New("config: is a directory")
 
+// programError is a sentence about a program, and what kind of error it is.
+type programError struct {
+	text string
+	kind error
+}
+
+func (e *programError) Error() string { return e.text }
+func (e *programError) Unwrap() error { return e.kind }
+
+func refuse(kind error, format string, args ...any) error {
+	return &programError{fmt.Sprintf(format, args...), kind}
+}
+
 // defaultPath is searched when a service has no PATH, as execvp(3) does.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -46,7 +59,7 @@ func Resolve(s Service) (string, error) {
 	if refused != nil {
 		return "", refused
 	}
-	return "", fmt.Errorf("command %q is not found in PATH (%s): %w", name, path, fs.ErrNotExist)
+	return "", refuse(fs.ErrNotExist, "command %q is not found in PATH (%s)", name, path)
 }
 
 // below is a path as the service will see it, from its working directory.
@@ -62,13 +75,13 @@ func executable(path, name string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("command %q does not exist: %w", name, fs.ErrNotExist)
+		return refuse(fs.ErrNotExist, "command %q does not exist", name)
 	case err != nil:
 		return fmt.Errorf("command %q cannot be looked at: %w", name, err)
 	case info.IsDir():
-		return fmt.Errorf("command %q is a directory: %w", name, ErrIsDirectory)
+		return refuse(ErrIsDirectory, "command %q is a directory", name)
 	case info.Mode()&0o111 == 0:
-		return fmt.Errorf("command %q is not executable (chmod +x it): %w", name, fs.ErrPermission)
+		return refuse(fs.ErrPermission, "command %q is not executable (chmod +x it)", name)
 	}
 	return nil
 }
