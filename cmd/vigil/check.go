@@ -1,7 +1,11 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
+
+	"github.com/vigil-supervisor/vigil/supervisor/config"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -24,5 +28,8 @@ func (a *app) check(files []string) error {
 		a.mistakes(err)
 		return &exit{code: exitFailed}
 	}
-	return writePlan(a.out, c)
+	if _, err := fmt.Fprint(a.out, a.clean(a.out, config.Plan(c))); err != nil {
+		return fmt.Errorf("cannot write plan: %w", err)
+	}
+	return nil
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"maps"
 	"strings"
 	"time"
@@ -78,31 +76,5 @@ func (f *runFlags) apply(s *config.Service) error {
 		env[name] = value
 	}
 	s.Environment = env
-	return nil
-}
-
-// writePlan says what would be done: each service, its command, and its
-// restarts if it dies as soon as it is started.
-func writePlan(w io.Writer, c *config.Config) error {
-	for _, s := range c.Services {
-		lines := []string{harmlessCell(s.Name) + ": " + harmlessCell(strings.Join(s.Command, " "))}
-		if !s.Autostart {
-			lines = append(lines, "  starts only when asked")
-		}
-		if after := append(append([]string(nil), s.Requires...), s.After...); len(after) > 0 {
-			lines = append(lines, "  starts after "+strings.Join(after, ", "))
-		}
-		if steps := restart.Plan(s.Restart); s.Restart.Mode != restart.Never && len(steps) > 0 {
-			var delays []string
-			for _, step := range steps {
-				delays = append(delays, step.Delay.String())
-			}
-			lines = append(lines, "  restarts ("+string(s.Restart.Mode)+") after "+strings.Join(delays, ", "))
-		}
-		lines = append(lines, "  "+restart.Outlook(s.Restart))
-		if _, err := fmt.Fprintln(w, strings.Join(lines, "\n")); err != nil {
-			return fmt.Errorf("cannot write plan: %w", err)
-		}
-	}
 	return nil
 }
