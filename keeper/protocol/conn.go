@@ -101,10 +101,19 @@ func (c *Conn) Receive() (Message, error) {
 		m.Body = make([]byte, h.length)
 		if _, err := io.ReadFull(c.uc, m.Body); err != nil {
 			closeAll(files)
-			return Message{}, fmt.Errorf("cannot receive %s: %w", h.typ, err)
+			return Message{}, fmt.Errorf("cannot receive %s: %w", h.typ, cut(err))
 		}
 	}
 	return m, nil
+}
+
+// cut names an end within a frame for what it is: io.EOF is the one between
+// frames.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // readHeader fills b and collects the descriptors that come with it.
@@ -120,13 +129,11 @@ func (c *Conn) readHeader(b []byte) ([]int, error) {
 			if got == 0 && errors.Is(err, io.EOF) {
 				return files, io.EOF
 			}
-			return files, fmt.Errorf("cannot receive frame: %w", err)
+			return files, fmt.Errorf("cannot receive frame: %w", cut(err))
 		case perr != nil:
 			return files, perr
 		case flags&unix.MSG_CTRUNC != 0:
 			return files, fmt.Errorf("%w: more descriptors than the limit of %d", ErrMalformed, MaxFiles)
-		case n == 0:
-			return files, io.EOF
 		}
 		got += n
 	}
