@@ -305,6 +305,8 @@ func (s *Supervisor) quit() {
 
 // close gives back what the supervisor holds; the keeper's own copies stay.
 func (s *Supervisor) close() {
+	// Whoever waits for the loop is told that it has ended.
+	s.cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if s.server != nil {
@@ -318,7 +320,6 @@ func (s *Supervisor) close() {
 			_ = e.Close(ctx)
 		}
 	}
-	s.cancel()
 	_ = s.log.Sync()
 	_ = s.keeper.conn.Close()
 }
