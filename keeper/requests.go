@@ -25,8 +25,11 @@ func (k *Keeper) onReceived(r received) {
 		if errors.Is(r.err, protocol.ErrMalformed) {
 			fmt.Fprintf(os.Stderr, "vigil: %v; ending supervisor pid %d\n", r.err, k.sup.pid)
 		}
-		// It may be about to exit with a status that says why: it gets a moment.
-		k.sup.lastBeat = min(k.sup.lastBeat, clock.Boot()-beatTimeout+unlinkedGrace)
+		// It may be about to exit with a status that says why: it gets a moment,
+		// and its usual time when it was let go.
+		if k.quit == nil {
+			k.sup.lastBeat = min(k.sup.lastBeat, clock.Boot()-beatTimeout+unlinkedGrace)
+		}
 		return
 	}
 	k.sup.lastBeat = clock.Boot()

@@ -55,6 +55,8 @@ func runScripts(t *testing.T, patterns ...string) {
 			e.Setenv("VIGIL_RUNTIME_DIR", e.WorkDir+"/run")
 			e.Setenv("VIGIL_STATE_DIR", e.WorkDir+"/state")
 			e.Setenv(mark, e.WorkDir)
+			// Under -race every exit sleeps for a second otherwise, services too.
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			e.Values[runningKey{}] = make(map[string]*spawned)
 			e.Defer(func() { sweep(e.WorkDir) })
 			return nil
