@@ -24,6 +24,7 @@ type child struct {
 	killing  bool
 	stopped  int
 	again    bool
+	owed     bool // its end has not been told: the standing order tells it
 	released bool
 	follows  *child  // the instance whose standing order this start carries out
 	replyTo  request // of the start, until it is answered

@@ -57,26 +57,29 @@ func (k *Keeper) noteEmpty(c *child) {
 	}
 }
 
+// setEmpty takes that all of a child is gone. Where a standing order is to be
+// carried out, the outcome of that tells it; an order that was withdrawn
+// meanwhile leaves an end like any other.
 func (k *Keeper) setEmpty(c *child) {
 	c.empty, c.killing = true, false
-	k.tell(protocol.Event{Key: c.spec.Key, Inst: c.spec.Instance, Kind: protocol.EventEmpty})
-	k.afterEmpty(c)
-}
-
-func (k *Keeper) afterEmpty(c *child) {
-	if c.again && c.exit != nil {
+	if c.owed && c.again && k.quit == nil && k.stopping == nil {
 		k.startNext(c)
 		return
 	}
+	if c.owed {
+		c.owed = false
+		k.tell(protocol.Event{Key: c.spec.Key, Inst: c.spec.Instance, Kind: protocol.EventExited, Exit: c.exit, Boot: c.exit.Boot})
+	}
+	k.tell(protocol.Event{Key: c.spec.Key, Inst: c.spec.Instance, Kind: protocol.EventEmpty})
 	k.forget(c)
 }
 
 // carryOut starts the next instance as the standing order says: what is left
 // of the old tree goes first, so that there are never two.
 func (k *Keeper) carryOut(c *child) {
+	c.owed = true
 	if empty, err := c.tree.Empty(); err == nil && empty {
-		c.empty = true
-		k.startNext(c)
+		k.setEmpty(c)
 		return
 	}
 	k.killChild(c)

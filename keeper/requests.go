@@ -174,8 +174,10 @@ func (k *Keeper) onRecover(req request) {
 // acknowledged, in order.
 func (k *Keeper) onReady() {
 	k.sup.ready, k.sup.everReady = true, true
+	termTold := k.term == nil
 	for _, p := range k.events {
 		var fds []int
+		termTold = termTold || p.event.Kind == protocol.EventSignal && p.event.Boot == k.term.Boot
 		if p.event.Started != nil {
 			if c, ok := k.children[protocol.ID(p.event.Key, p.event.Started.Instance)]; ok {
 				fds, _ = c.files()
@@ -183,7 +185,8 @@ func (k *Keeper) onReady() {
 		}
 		k.sup.sendEvent(p.event, fds)
 	}
-	if k.term != nil {
+	if !termTold {
+		// The one who acknowledged it is gone, and did not carry it out.
 		k.tell(*k.term)
 	}
 }
@@ -298,10 +301,11 @@ func (k *Keeper) onPutFile(m protocol.Message) (kept bool, err error) {
 	if err := m.Into(&b); err != nil {
 		return false, err
 	}
-	if len(m.Files) != 1 || len(k.files) >= maxFiles {
+	old, has := k.files[b.Name]
+	if len(m.Files) != 1 || !has && len(k.files) >= maxFiles {
 		return false, fmt.Errorf("cannot keep descriptor %q: %d came, %d of %d are kept", b.Name, len(m.Files), len(k.files), maxFiles)
 	}
-	if old, ok := k.files[b.Name]; ok {
+	if has {
 		unix.Close(old)
 	}
 	k.files[b.Name] = m.Files[0]
@@ -321,7 +325,8 @@ func (k *Keeper) onPutNote(n protocol.Note) error {
 		delete(k.notes, n.Key)
 		return nil
 	}
-	if len(n.Text) > maxNote || len(k.notes) >= maxNotes {
+	_, has := k.notes[n.Key]
+	if len(n.Text) > maxNote || !has && len(k.notes) >= maxNotes {
 		return fmt.Errorf("cannot keep note %q: %d bytes of %d, %d notes of %d", n.Key, len(n.Text), maxNote, len(k.notes), maxNotes)
 	}
 	k.notes[n.Key] = n.Text

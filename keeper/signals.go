@@ -53,13 +53,19 @@ func (s *ownStop) next() time.Duration {
 }
 
 // stopAt plans the own stop. A supervisor that is in charge by then makes it
-// unnecessary: the request has been told to it.
+// unnecessary for now: the request has been told to it. One that is being
+// replaced for the first time is waited for; one that fails again and again is
+// not, be it in charge at times.
 func (k *Keeper) stopAt(at time.Duration) { k.ownStopAt = at }
 
 func (k *Keeper) goOnStopping(now time.Duration) {
 	if k.ownStopAt > 0 && now >= k.ownStopAt {
 		k.ownStopAt = 0
-		if !k.sup.ready && k.quit == nil {
+		switch {
+		case k.quit != nil:
+		case k.sup.ready || k.sup.failures < 2 && k.sup.everReady:
+			k.stopAt(now + termPatience)
+		default:
 			k.beginOwnStop(now)
 		}
 	}
