@@ -59,7 +59,7 @@ func MaskArguments(args []string) []string {
 		case assigned && secret:
 			out[i] = name + "=" + Mask
 		default:
-			out[i] = maskURL(a)
+			out[i] = MaskURLs(a)
 		}
 		next = dashed && !assigned && secret
 	}
@@ -75,13 +75,14 @@ func MaskEnvironment(env []string) []string {
 			out[i] = name + "=" + Mask
 			continue
 		}
-		out[i] = maskURL(e)
+		out[i] = MaskURLs(e)
 	}
 	return out
 }
 
-// maskURL hides the password in every scheme://user:password@host of s.
-func maskURL(s string) string {
+// MaskURLs hides the password in every scheme://user:password@host of s. A scheme without a
+// password stays as it is.
+func MaskURLs(s string) string {
 	scheme := strings.Index(s, "://")
 	if scheme < 0 {
 		return s
@@ -94,7 +95,7 @@ func maskURL(s string) string {
 	at := strings.LastIndexByte(rest[:end], '@')
 	colon := strings.IndexByte(rest[:end], ':')
 	if at < 0 || colon < 0 || colon > at {
-		return s[:scheme+3] + rest[:end] + maskURL(rest[end:])
+		return s[:scheme+3] + rest[:end] + MaskURLs(rest[end:])
 	}
-	return s[:scheme+3] + rest[:colon+1] + Mask + rest[at:end] + maskURL(rest[end:])
+	return s[:scheme+3] + rest[:colon+1] + Mask + rest[at:end] + MaskURLs(rest[end:])
 }

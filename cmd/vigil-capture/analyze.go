@@ -74,34 +74,61 @@ func (a *analysis) run() error {
 		return fmt.Errorf("cannot read the capture: %w", err)
 	}
 	a.report.Schema = snapshot.SchemaVersion
-	if err := a.inputs(); err != nil {
+	if err := a.inputs(); errors.Is(err, errCore) {
+		a.judge(0, 0, nil, err)
+		return a.close(err, true)
+	} else if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), a.budget)
 	defer cancel()
 	start := clock.Boot()
-	stacks, err := golang.Collect(ctx, a.opt)
-	ran := snapshot.Ran{Name: "golang", Result: "ok", Cost: snapshot.SecondsOf(clock.Boot() - start)}
-	switch {
-	case err != nil:
-		ran.Result, ran.Reason = "failed", err.Error()
-		a.report.Missing = append(a.report.Missing, "goroutines: "+err.Error())
-	case ctx.Err() != nil:
-		ran.Result, ran.Reason = "partial", fmt.Sprintf("the time of %v was up", a.budget)
-	case stacks.Unwound == 0:
-		ran.Result, ran.Reason = "partial", "no goroutine could be read"
+	stacks, missing, err := golang.Collect(ctx, a.opt)
+	cost := snapshot.SecondsOf(clock.Boot() - start)
+	if ctx.Err() != nil {
+		missing = append(missing, fmt.Sprintf("the time of %v was up", a.budget))
 	}
-	if ran.Result == "partial" {
-		a.report.Missing = append(a.report.Missing, append([]string{"goroutines: " + ran.Reason}, stacks.Notes...)...)
-	}
-	a.report.Ran = append(a.report.Ran, ran)
+	a.judge(cost, stacks.Unwound, missing, err)
 	if err == nil {
 		if err := writeJSON(filepath.Join(a.dir, snapshot.FileStacks), stacks); err != nil {
 			return err
 		}
 	}
-	return errors.Join(err, a.tidy(), writeJSON(reportPath, a.report))
+	return a.close(err, err != nil || stacks.Unwound == 0)
 }
+
+// judge records how the reading went. The limits that every reading has are
+// notes of the stacks and make nothing partial.
+func (a *analysis) judge(cost snapshot.Seconds, unwound int, missing []string, err error) {
+	ran := snapshot.Ran{Name: "golang", Result: "ok", Cost: cost}
+	switch {
+	case err != nil:
+		ran.Result, ran.Reason = "failed", err.Error()
+		missing = append(missing, err.Error())
+	case unwound == 0 && len(missing) == 0:
+		missing = append(missing, "no goroutine could be read")
+		fallthrough
+	case len(missing) > 0:
+		ran.Result, ran.Reason = "partial", missing[len(missing)-1]
+	}
+	for _, m := range missing {
+		a.report.Missing = append(a.report.Missing, "goroutines: "+m)
+	}
+	a.report.Ran = append(a.report.Ran, ran)
+}
+
+// close removes the core and completes capture.json. When the reading gave
+// nothing, a debugger might still, so it says that the core is gone.
+func (a *analysis) close(err error, useless bool) error {
+	removed, failed := a.tidy()
+	if removed && useless {
+		a.report.Missing = append(a.report.Missing, "core: it was removed, since it holds every secret of the program; vigil-capture analyze --keep-core keeps it for a debugger")
+	}
+	return errors.Join(err, failed, writeJSON(filepath.Join(a.dir, snapshot.FileCapture), a.report))
+}
+
+// errCore marks a core that nobody can read.
+var errCore = errors.New("cannot use the core")
 
 // inputs finds the core and the executable and checks whose core it is.
 func (a *analysis) inputs() error {
@@ -118,7 +145,7 @@ func (a *analysis) inputs() error {
 	}
 	owner, tids, err := capture.OwnerOf(a.opt.Core)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errCore, err)
 	}
 	if want != 0 && owner != want {
 		return fmt.Errorf("cannot analyse core %s: it belongs to process %d (%d threads), not %d", a.opt.Core, owner, len(tids), want)
@@ -138,18 +165,19 @@ func (a *analysis) inputs() error {
 
 // tidy removes the core, which holds every secret of the program, and the copy
 // of the executable. A core that was named by the caller is the caller's.
-func (a *analysis) tidy() error {
+func (a *analysis) tidy() (removed bool, err error) {
 	if a.keepCore || a.core != "" {
-		return nil
+		return false, nil
 	}
 	a.report.Core = ""
-	err := os.Remove(filepath.Join(a.dir, snapshot.FileCore))
+	err = os.Remove(filepath.Join(a.dir, snapshot.FileCore))
+	removed = err == nil
 	if a.report.ExeCopied {
 		a.report.Exe, a.report.ExeCopied = a.report.Program.Path, false
 		err = errors.Join(err, os.Remove(filepath.Join(a.dir, snapshot.FileExe)))
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot remove the core: %w", err)
+		return removed, fmt.Errorf("cannot remove the core: %w", err)
 	}
-	return nil
+	return removed, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -236,8 +237,8 @@ func checkDeadlock(t *testing.T, s snapshot.Stacks) {
 func TestStrippedBuild(t *testing.T) {
 	cmd := start(t, target(t, "stripped", "-ldflags=-s -w"), "TARGET_IDLE=10")
 	report, s := both(t, cmd.Process.Pid)
-	if !report.Program.Stripped || len(s.Notes) == 0 || !strings.Contains(strings.Join(s.Notes, ";"), "no debug information") {
-		t.Errorf("program %+v, notes %q", report.Program, s.Notes)
+	if !report.Program.Stripped || !strings.Contains(strings.Join(report.Missing, ";"), "no debug information") {
+		t.Errorf("program %+v, missing %q", report.Program, report.Missing)
 	}
 	if len(s.Threads) == 0 {
 		t.Error("no threads")
@@ -345,6 +346,25 @@ func TestExitCodes(t *testing.T) {
 	} {
 		if code, out, errs := helper(t, c.args...); code != c.want {
 			t.Errorf("%v: exit code %d, want %d: %s%s", c.args, code, c.want, out, errs)
+		}
+	}
+}
+
+// TestBrokenCore: a core that cannot be read is removed too, and that is said.
+func TestBrokenCore(t *testing.T) {
+	dir := t.TempDir()
+	core := filepath.Join(dir, snapshot.FileCore)
+	report := snapshot.Capture{Schema: snapshot.SchemaVersion, PID: 1, Core: snapshot.FileCore, Exe: os.Args[0]}
+	for _, keep := range []bool{true, false} {
+		if err := errors.Join(writeJSON(filepath.Join(dir, snapshot.FileCapture), report), os.WriteFile(core, []byte("no core"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, errs := helper(t, "analyze", "--dir", dir, fmt.Sprintf("--keep-core=%v", keep)); code != 1 {
+			t.Errorf("exit code %d: %s", code, errs)
+		}
+		missing := strings.Join(read[snapshot.Capture](t, dir, snapshot.FileCapture).Missing, ";")
+		if _, err := os.Stat(core); os.IsNotExist(err) == keep || strings.Contains(missing, "--keep-core keeps it") == keep || !strings.Contains(missing, "goroutines: ") {
+			t.Errorf("keep %v: core %v, missing %q", keep, err, missing)
 		}
 	}
 }

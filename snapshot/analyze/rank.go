@@ -51,11 +51,15 @@ func rank(g snapshot.Group) int {
 	switch {
 	case IsLock(g.WaitReason):
 		return rankLock
-	case g.Status == "waiting":
+	case waits(g):
 		return rankWait
 	}
 	return rankActive
 }
+
+// waits reports whether a group is parked; Go 1.26 calls one "leaked" when its
+// collector found that nothing can wake it.
+func waits(g snapshot.Group) bool { return g.Status == "waiting" || g.Status == "leaked" }
 
 // IsLock reports whether a wait reason is that of a mutex or semaphore.
 func IsLock(reason string) bool {

@@ -53,7 +53,7 @@ func bank() Document {
 			{Goroutine: 19, Kind: "sync.Mutex.Lock", Address: 0xc000012380, Holder: 18},
 		},
 		Deadlocks: []snapshot.Cycle{{Goroutines: []int64{18, 19}}},
-		Notes:     []string{"2 goroutines ran while they were stopped; their innermost frames can be inexact."},
+		Notes:     []string{"2 goroutines ran while they were stopped; their innermost frames can be inexact.", "optimised build: values of dead variables can be stale"},
 	}
 	moment := func(before time.Duration, kind, text string) snapshot.Moment {
 		return snapshot.Moment{Time: verdict.Add(-before), Boot: time.Hour - before, Kind: kind, Text: text}

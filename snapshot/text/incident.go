@@ -30,7 +30,8 @@ const (
 )
 
 // Incident writes an incident: its sentence, the facts, deadlocks, stacks, what
-// happened before, the last output, what is missing and what it all cost. The
+// happened before, the last output, what is missing, the limits of such a
+// reading and what it all cost. The
 // error is that of w.
 func Incident(w io.Writer, doc Document, opts Options) error {
 	p := newPage(w, opts)
@@ -46,6 +47,7 @@ func Incident(w io.Writer, doc Document, opts Options) error {
 	p.timeline(doc.Incident, doc.Timeline)
 	p.output(doc.Output)
 	p.missing(doc)
+	p.limits(doc.Stacks)
 	p.collectors(doc.Incident.Ran)
 	return p.close()
 }
@@ -198,18 +200,23 @@ func (p *page) output(data []byte) {
 func (p *page) missing(doc Document) {
 	var all []string
 	all = append(append(all, doc.Incident.Missing...), doc.Problems...)
-	if doc.Stacks != nil {
-		all = append(all, doc.Stacks.Notes...)
-		if doc.Stacks.Optimised {
-			all = append(all, "The program is optimised: values of variables that are no longer used can be stale.")
-		}
-	}
 	if len(all) == 0 {
 		return
 	}
 	p.heading("What is missing")
 	for _, sentence := range all {
 		p.prose(2, yellow, "%s", sentence)
+	}
+}
+
+// limits writes what no reading of stacks can know, and what is guessed.
+func (p *page) limits(s *snapshot.Stacks) {
+	if s == nil || len(s.Notes) == 0 {
+		return
+	}
+	p.heading("How to read this")
+	for _, sentence := range s.Notes {
+		p.prose(2, plain, "%s", sentence)
 	}
 }
 

@@ -94,6 +94,9 @@ func (p *page) group(g snapshot.Group) {
 	if g.WaitReason != "" {
 		state += ": " + g.WaitReason
 	}
+	if f, ok := ownFrame(g.Frames); ok {
+		state += " in " + short(f.Place)
+	}
 	p.line(2, cyan, "%s %s  %s", plural(g.Count, "goroutine"), state, p.ids(g))
 	if len(g.Labels) > 0 {
 		p.short(4, faint, "labels %s", strings.Join(g.Labels, " "))

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/analyze"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -153,6 +154,22 @@ func TestFigures(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// TestOwn: the page points at the same code as the sentence.
+func TestOwn(t *testing.T) {
+	for function, want := range map[string]bool{
+		"main.run": true, "example.com/bank.(*Bank).Close": true, "github.com/a/b/c.F[...]": true,
+		"net/http.(*Server).Serve": false, "sync.(*Mutex).Lock": false, "internal/sync.(*Mutex).lockSlow": false,
+		"golang.org/x/net/http2.(*serverConn).serve": false, "golang.org/toolchain.F": true, "domain.F": false, "": false,
+	} {
+		if got := own(function); got != want || got != analyze.Own(function) {
+			t.Errorf("own(%q) = %v, want %v; analyze says %v", function, got, want, analyze.Own(function))
+		}
+	}
+	if got := short(snapshot.Place{Function: "main.(*worker).run-fm", File: generated, Line: 1}); got != "main.(*worker).run-fm" {
+		t.Errorf("place of a wrapper: %q", got)
 	}
 }
 

@@ -47,6 +47,7 @@ type reading struct {
 	out     *snapshot.Stacks
 	groups  map[string]*sample
 	order   []*sample
+	missing []string
 	lost    int // goroutines of stacks beyond MaxGroups
 	bad     int // goroutines that could not be read
 	firstG  error
@@ -59,9 +60,11 @@ type sample struct {
 	frames []proc.Stackframe
 }
 
-// Collect reads the core. When ctx ends, what was read until then is returned
-// and Notes say so. The error means that the core could not be opened at all.
-func Collect(ctx context.Context, opt Options) (out snapshot.Stacks, err error) {
+// Collect reads the core. Notes of the stacks are the limits of such a reading;
+// missing is, in sentences, what was cut, failed or refused. When ctx ends, what
+// was read until then is returned and missing says so. The error means that the
+// core could not be opened at all.
+func Collect(ctx context.Context, opt Options) (out snapshot.Stacks, missing []string, err error) {
 	opt = opt.withDefaults()
 	out = snapshot.Stacks{Schema: snapshot.SchemaVersion, Runtime: "go", Groups: []snapshot.Group{}}
 	// A core is outside data, and Delve was not made to distrust it.
@@ -71,11 +74,11 @@ func Collect(ctx context.Context, opt Options) (out snapshot.Stacks, err error) 
 		}
 	}()
 	if err := logflags.Setup(false, "", ""); err != nil {
-		return out, fmt.Errorf("cannot silence delve: %w", err)
+		return out, nil, fmt.Errorf("cannot silence delve: %w", err)
 	}
 	group, err := core.OpenCore(opt.Core, opt.Exe, nil)
 	if err != nil {
-		return out, fmt.Errorf("cannot open core %s with %s: %w", opt.Core, opt.Exe, err)
+		return out, nil, fmt.Errorf("cannot open core %s with %s: %w", opt.Core, opt.Exe, err)
 	}
 	// Detach of a core ends nothing; it closes the files.
 	defer func() { _ = group.Detach(false) }()
@@ -88,7 +91,10 @@ func Collect(ctx context.Context, opt Options) (out snapshot.Stacks, err error) 
 	if ctx.Err() == nil {
 		r.safely("the wait-for graph", func() { r.waits(ctx) })
 	}
-	return out, nil
+	if ctx.Err() != nil {
+		r.lack("the time was up: who waits for whom may be incomplete")
+	}
+	return out, r.missing, nil
 }
 
 // judgeBinary notes what this executable cannot give.
@@ -111,15 +117,23 @@ func (r *reading) judgeBinary() {
 func (r *reading) safely(what string, step func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.note("cannot read %s: delve panicked: %.200s", what, fmt.Sprint(p))
+			r.lack("cannot read %s: delve panicked: %.200s", what, fmt.Sprint(p))
 		}
 	}()
 	step()
 }
 
-// maxNotes bounds Notes.
+// maxNotes bounds the notes, and what is missing.
 const maxNotes = 64
 
+// lack records what should have been read and was not.
+func (r *reading) lack(format string, args ...any) {
+	if len(r.missing) < maxNotes {
+		r.missing = append(r.missing, fmt.Sprintf(format, args...))
+	}
+}
+
+// note records a limit of the reading, which is nobody's failure.
 func (r *reading) note(format string, args ...any) {
 	if len(r.out.Notes) < maxNotes {
 		r.out.Notes = append(r.out.Notes, fmt.Sprintf(format, args...))
@@ -139,7 +153,11 @@ func (r *reading) finishGroups(ctx context.Context) {
 		if r.opt.NoVariables || g.System {
 			continue
 		}
-		if i >= r.opt.VariableGroups || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			r.lack("the time was up: arguments and locals were read of %d of %d groups", i, len(r.out.Groups))
+			break
+		}
+		if i >= r.opt.VariableGroups {
 			r.note("arguments and locals are shown for %d of %d groups only", i, len(r.out.Groups))
 			break
 		}
@@ -147,10 +165,10 @@ func (r *reading) finishGroups(ctx context.Context) {
 		r.safely(fmt.Sprintf("variables of goroutine %d", g.Sample), func() { r.variables(g, s) })
 	}
 	if r.lost > 0 {
-		r.note("%d goroutines have stacks beyond the first %d different ones and are not shown", r.lost, r.opt.MaxGroups)
+		r.lack("%d goroutines have stacks beyond the first %d different ones and are not shown", r.lost, r.opt.MaxGroups)
 	}
 	if r.bad > 0 {
-		r.note("%d goroutines could not be read, the first because of: %v", r.bad, r.firstG)
+		r.lack("%d goroutines could not be read, the first because of: %v", r.bad, r.firstG)
 	}
 }
 

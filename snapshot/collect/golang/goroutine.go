@@ -22,14 +22,17 @@ func (r *reading) goroutines(ctx context.Context) {
 	for start := 0; start >= 0 && r.out.Unwound < r.opt.MaxGoroutines; {
 		list, next, err := proc.GoroutinesInfo(r.target, start, min(chunk, r.opt.MaxGoroutines-r.out.Unwound))
 		if err != nil {
-			r.missing(err)
+			r.unlisted(err)
 			return
 		}
 		for _, g := range list {
 			if ctx.Err() != nil {
 				r.out.Goroutines = max(total, r.out.Goroutines)
-				r.note("the time was up after %d goroutines; there were up to %d", r.out.Unwound, total)
+				r.lack("the time was up after %d goroutines; there were up to %d", r.out.Unwound, total)
 				return
+			}
+			if statusName(g.Status) == "" {
+				continue // dead: kept for the next go statement
 			}
 			r.out.Goroutines++
 			r.add(g)
@@ -37,18 +40,18 @@ func (r *reading) goroutines(ctx context.Context) {
 		start = next
 		if next >= 0 && r.out.Unwound >= r.opt.MaxGoroutines {
 			r.out.Goroutines = max(total, r.out.Goroutines)
-			r.note("only the first %d goroutines were read; there were up to %d", r.out.Unwound, total)
+			r.lack("only the first %d goroutines were read; there were up to %d", r.out.Unwound, total)
 		}
 	}
 }
 
-// missing says why there are no goroutines.
-func (r *reading) missing(err error) {
+// unlisted says why there are no goroutines.
+func (r *reading) unlisted(err error) {
 	if stripped(err) {
-		r.note("the executable has no debug information (built with -ldflags=-s or -w): goroutines cannot be listed, stacks are those of the operating system's threads; give the unstripped executable of the same build with --exe")
+		r.lack("the executable has no debug information (built with -ldflags=-s or -w): goroutines cannot be listed, stacks are those of the operating system's threads; give the unstripped executable of the same build with --exe")
 		return
 	}
-	r.note("cannot list goroutines: %v", err)
+	r.lack("cannot list goroutines: %v", err)
 }
 
 // total is the length of runtime.allgs, dead goroutines included.
@@ -158,23 +161,41 @@ func placeOf(loc proc.Location) snapshot.Place {
 // scanning is the bit _Gscan of a status, runtime/runtime2.go.
 const scanning = 0x1000
 
-// status names the state of a goroutine, and why it waits.
-func (r *reading) status(g *proc.G) (status, reason string) {
-	switch g.Status &^ scanning {
+// statusName names the states of a goroutine, runtime/runtime2.go of Go 1.26;
+// "" is a goroutine that is dead: 6, or 11 (since Go 1.26) that belongs to a
+// spare thread for callbacks of C.
+func statusName(status uint64) string {
+	switch status &^ scanning {
 	case proc.Gidle:
-		return "idle", ""
+		return "idle"
 	case proc.Grunnable:
-		return "runnable", ""
+		return "runnable"
 	case proc.Grunning:
-		return "running", ""
+		return "running"
 	case proc.Gsyscall:
-		return "syscall", ""
+		return "syscall"
 	case proc.Gwaiting:
-		return "waiting", api.WaitReasonString(&r.version, g.WaitReason)
+		return "waiting"
+	case proc.Gdead, 11:
+		return ""
 	case proc.Gcopystack:
-		return "copystack", ""
+		return "copystack"
+	case 9: // since Go 1.14
+		return "preempted"
+	case 10: // since Go 1.26: the collector found that nothing can wake it
+		return "leaked"
 	}
-	return fmt.Sprintf("status %d", g.Status), ""
+	return fmt.Sprintf("status %d", status)
+}
+
+// status names the state of a goroutine, and why it waits. A leaked one waits
+// as well, for good.
+func (r *reading) status(g *proc.G) (status, reason string) {
+	status = statusName(g.Status)
+	if status == "waiting" || status == "leaked" {
+		reason = api.WaitReasonString(&r.version, g.WaitReason)
+	}
+	return status, reason
 }
 
 // threads reads the stacks of the operating system's threads.
@@ -182,12 +203,12 @@ func (r *reading) threads(ctx context.Context) {
 	list := r.target.ThreadList()
 	slices.SortFunc(list, func(a, b proc.Thread) int { return a.ThreadID() - b.ThreadID() })
 	if len(list) > snapshot.MaxThreads {
-		r.note("%d threads beyond the first %d are not shown", len(list)-snapshot.MaxThreads, snapshot.MaxThreads)
+		r.lack("%d threads beyond the first %d are not shown", len(list)-snapshot.MaxThreads, snapshot.MaxThreads)
 		list = list[:snapshot.MaxThreads]
 	}
 	for _, th := range list {
 		if ctx.Err() != nil {
-			r.note("the time was up: some threads are missing")
+			r.lack("the time was up: some threads are missing")
 			return
 		}
 		t := snapshot.Thread{TID: th.ThreadID()}

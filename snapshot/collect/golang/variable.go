@@ -1,7 +1,6 @@
 package golang
 
 import (
-	"reflect"
 	"strings"
 
 	"github.com/go-delve/delve/pkg/proc"
@@ -66,34 +65,23 @@ func showOne(v *proc.Variable) snapshot.Variable {
 	case snapshot.LooksSecret(v.Name):
 		out.Masked, out.Value = true, snapshot.Mask
 	case v.Unreadable != nil:
-		out.Error = cut(v.Unreadable.Error())
+		out.Error = cut(unreadable(v.Unreadable.Error()))
 	default:
 		value := api.ConvertVar(v)
-		out.Masked = maskInside(value)
+		tidy(value)
 		out.Value = cut(value.SinglelineString())
 	}
 	return out
 }
 
-// maskInside masks fields and map values whose names look secret.
-func maskInside(v *api.Variable) (masked bool) {
-	for i := range v.Children {
-		c := &v.Children[i]
-		name := c.Name
-		if v.Kind == reflect.Map {
-			if i%2 == 0 {
-				continue
-			}
-			name = v.Children[i-1].Value
-		}
-		if snapshot.LooksSecret(name) {
-			*c = api.Variable{Name: c.Name, Type: "string", Kind: reflect.String, Value: snapshot.Mask, Len: int64(len(snapshot.Mask))}
-			masked = true
-			continue
-		}
-		masked = maskInside(c) || masked
+// unreadable shortens the two errors by which Delve says that an optimised build
+// does not keep a value here: they name addresses that help nobody, and hide
+// that the reason is the same for all.
+func unreadable(reason string) string {
+	if strings.HasPrefix(reason, "could not find loclist entry") || strings.Contains(reason, "reading spliced memory") {
+		return "optimised away"
 	}
-	return masked
+	return reason
 }
 
 // cut bounds a value at a rune and makes it one line.

@@ -44,7 +44,7 @@ func (r *reading) waits(ctx context.Context) {
 	off, err := r.offsets()
 	if err != nil {
 		if len(r.order) > 0 {
-			r.note("no wait-for graph: %v", err)
+			r.lack("no wait-for graph: %v", err)
 		}
 		return
 	}
