@@ -18,7 +18,7 @@ var floors = []struct {
 	prefix string
 	floor  int
 }{
-	{"cmd/", 40}, {"examples/", 40}, {"bench/", 40},
+	{"cmd/", 40}, {"examples/", 40}, {"bench/", 40}, {"test/", 40},
 	{"internal/", 0},
 	{"heartbeat/wire", 0},
 	{"supervisor/restart", 0},

@@ -1,0 +1,103 @@
+package zookeeper
+
+import (
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// server is a place for a ZooKeeper: a directory, a free port, and the
+// configurations of the example, fitted to them.
+type server struct {
+	dir     string
+	address string
+	config  string // of vigil
+}
+
+// edit changes the text of an example; the old text must be there.
+type edit struct{ from, to string }
+
+// place makes a server of one of the examples.
+func place(t *testing.T, example string, edits ...edit) *server {
+	t.Helper()
+	requireZooKeeper(t)
+	dir, err := os.MkdirTemp("", "vigil-zookeeper-") // not TempDir: another user must be able to reach it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := &server{dir: dir, address: freeAddress(t), config: filepath.Join(dir, example)}
+	_, port, _ := net.SplitHostPort(s.address)
+	home := edit{"/srv/zookeeper", dir}
+	if os.Getuid() == 0 {
+		giveToZooKeeper(t, dir)
+	} else {
+		edits = append(edits, edit{`user = "zookeeper"`, ""})
+	}
+	adapt(t, filepath.Join(examples, "zoo.cfg"), filepath.Join(dir, "zoo.cfg"), home, edit{"clientPort=2181", "clientPort=" + port})
+	adapt(t, filepath.Join(examples, example), s.config, append(edits, home)...)
+	return s
+}
+
+func giveToZooKeeper(t *testing.T, dir string) {
+	t.Helper()
+	u, err := user.Lookup("zookeeper")
+	if err != nil {
+		t.Fatalf("the package zookeeper makes a user, which is missing: %v", err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	if err := os.Chown(dir, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func adapt(t *testing.T, from, to string, edits ...edit) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	for _, e := range edits {
+		if !strings.Contains(text, e.from) {
+			t.Fatalf("%s does not hold %q any more", from, e.from)
+		}
+		text = strings.ReplaceAll(text, e.from, e.to)
+	}
+	if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freeAddress is a port that was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// processes are those whose command line names the server's zoo.cfg: java, or
+// the script before it became java.
+func (s *server) processes() []int {
+	var pids []int
+	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range names {
+		line, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(line), filepath.Join(s.dir, "zoo.cfg")) || strings.Contains(string(line), s.config) {
+			continue
+		}
+		if pid, err := strconv.Atoi(strings.Split(name, "/")[2]); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
