@@ -17,8 +17,12 @@ import (
 // Both ways of the examples.
 var ways = []string{"vigil.toml", "vigil-zkserver.toml"}
 
-// exitTerm is the status with which a JVM ends by TERM.
-const exitTerm = 128 + int(unix.SIGTERM)
+// Statuses of a JVM's end.
+const (
+	exitTerm        = 128 + int(unix.SIGTERM) // it exits with that itself
+	exitKill        = 128 + int(unix.SIGKILL)
+	exitOutOfMemory = 3 // by ExitOnOutOfMemoryError
+)
 
 func TestCheckAcceptsTheExamples(t *testing.T) {
 	for _, way := range ways {
@@ -133,36 +137,57 @@ func TestExitWithStatusZero(t *testing.T) {
 	t.Logf("incident: %s", i.Sentence)
 }
 
-// More data than memory: it dies and comes back, again and again while the data
-// is there, as the operator must be told.
+// Too much at once for its memory: it dies and comes back.
 func TestHeapExhausted(t *testing.T) {
-	const nodes, size = 40, 1<<20 - 4096 // below the limit of a packet, 1 MiB - 1; more than the memory together
-	s := place(t, "vigil.toml", edit{"-Xmx512m", "-Xmx32m"})
-	v := up(t, s)
-	s.serves(t, "/first")
-	first := v.running()
-	begin := time.Now()
+	for _, way := range []struct {
+		example string
+		cause   snapshot.Cause
+		code    int
+	}{
+		{"vigil.toml", snapshot.CauseExit, exitOutOfMemory},
+		{"vigil-zkserver.toml", snapshot.CauseKilled, exitKill}, // by its own script's OnOutOfMemoryError
+	} {
+		t.Run(way.example, func(t *testing.T) {
+			s := place(t, way.example, edit{"-Xmx512m", "-Xmx32m"})
+			v := up(t, s)
+			s.serves(t, "/first")
+			first := v.running()
+			begin := time.Now()
+			fill(t, s)
+			again := v.status("another instance", func(s control.Service) bool {
+				return s.State == "running" && s.PID > 0 && s.Instance > 1 && s.Restarts >= 1
+			})
+			if again.PID == first.PID || again.Cause != string(way.cause) || again.ExitCode == nil || *again.ExitCode != way.code {
+				t.Errorf("after the end of memory: %+v, exit code %v", again, again.ExitCode)
+			}
+			s.serves(t, "/second")
+			t.Logf("first large write to good write again: %s", time.Since(begin).Round(time.Millisecond))
+			s.has(t, "/first")
+			again = v.running()
+			list := v.incidents(int(again.Restarts))
+			t.Logf("restarts %d; the first incident: %s", again.Restarts, list[len(list)-1].Sentence)
+			if i := list[len(list)-1]; i.Cause != way.cause || i.PID != first.PID || i.Exit == nil {
+				t.Errorf("incident: %+v, exit %+v", i, i.Exit)
+			}
+		})
+	}
+}
+
+// fill writes nodes just below the limit of a packet, 1 MiB - 1, which together
+// are more than a heap of 32 MB holds, until the server is gone.
+func fill(t *testing.T, s *server) {
+	t.Helper()
+	const nodes, size = 40, 1<<20 - 4096
 	err := s.session(func(c *zk.Conn) error {
 		for n := range nodes {
 			if _, err := c.Create(fmt.Sprintf("/large-%d", n), make([]byte, size), 0, zk.WorldACL(zk.PermAll)); err != nil {
+				t.Logf("large write %d: %v", n, err)
 				return err
 			}
 		}
 		return nil
 	})
 	if err == nil {
-		t.Fatalf("%d MB fitted into a heap of 32 MB", nodes)
+		t.Fatalf("%d nodes of a megabyte fitted into a heap of 32 MB", nodes)
 	}
-	t.Logf("the writes ended after %s: %v", time.Since(begin).Round(time.Millisecond), err)
-	again := v.status("another instance", func(s control.Service) bool {
-		return s.PID > 0 && s.PID != first.PID && s.Restarts >= 1
-	})
-	t.Logf("out of memory to the next instance: %s; restarts %d, exit code %v", time.Since(begin).Round(time.Millisecond), again.Restarts, *again.ExitCode)
-	var list []snapshot.Incident
-	eventually(t, mostReply, "an incident", func() error { return v.read(&list, "incidents", "list", "--json") })
-	oldest := list[len(list)-1]
-	if oldest.Cause != snapshot.CauseExit || oldest.PID != first.PID || oldest.Exit == nil || oldest.Exit.Code == 0 {
-		t.Errorf("incident: %+v, exit %+v", oldest, oldest.Exit)
-	}
-	t.Logf("incident: %s", oldest.Sentence)
 }
