@@ -94,7 +94,12 @@ const (
 var actionNames = [actionCount]string{"spawn", "stop-signal", "kill-tree", "capture", "order", "evidence",
 	"suspend-beats", "resume-beats", "announce", "alert", "done"}
 
-func (k ActionKind) String() string { return actionNames[k] }
+func (k ActionKind) String() string {
+	if k < actionCount {
+		return actionNames[k]
+	}
+	return fmt.Sprintf("action-%d", uint8(k))
+}
 
 // Action is one thing to do.
 type Action struct {

@@ -16,7 +16,8 @@ type world struct {
 	s       Service
 	set     Settings
 	now     time.Duration
-	queue   []Event // answers under way
+	queue   []Event // told by the keeper, in order, and not read yet
+	helper  []Event // told by the capture helper
 	alive   bool    // a main process
 	tree    bool
 	pending bool
@@ -32,7 +33,7 @@ func (w *world) step(t *rapid.T, ev Event) {
 	for _, a := range actions {
 		w.perform(t, a)
 	}
-	if w.s.Deadline != 0 && w.s.Deadline != before && w.s.Deadline < w.now {
+	if w.s.Deadline != 0 && w.s.Deadline != before && w.s.Deadline <= w.now {
 		t.Fatalf("%s in %s set a deadline in the past", ev.Kind, w.s.State)
 	}
 	w.check(t, ev)
@@ -47,17 +48,21 @@ func (w *world) perform(t *rapid.T, a Action) {
 		w.pending, w.inst, w.order = true, a.Instance, a.Again
 		w.spawns++
 	case ActionKillTree:
-		w.order = false
-		w.killed()
+		if a.Instance == w.inst {
+			w.order = false
+			w.killed()
+		}
 	case ActionStopSignal:
-		if w.alive && rapid.Bool().Draw(t, "obeys") {
+		if a.Instance == w.inst && w.alive && rapid.Bool().Draw(t, "obeys") {
 			w.die(End{Signal: 15, Code: -1})
 		}
 	case ActionOrder:
-		w.order = a.Again && w.alive
+		if a.Instance == w.inst {
+			w.order = a.Again && w.alive
+		}
 	case ActionCapture:
 		if rapid.Bool().Draw(t, "helper answers") {
-			w.queue = append(w.queue, Event{Kind: EventCaptured, Instance: a.Instance})
+			w.helper = append(w.helper, Event{Kind: EventCaptured, Instance: a.Instance})
 		}
 	}
 }
@@ -83,12 +88,22 @@ func (w *world) killed() {
 	}
 }
 
-// check: nothing is stuck.
+// check: nothing is stuck. By its own account the service waits for a process,
+// an answer or a time, and what it waits for exists or is about to be told.
 func (w *world) check(t *rapid.T, ev Event) {
-	if w.s.State.Final() || w.s.Deadline > 0 || w.alive || w.pending || len(w.queue) > 0 {
-		return
+	s := w.s
+	if !s.State.Final() && s.Deadline == 0 && !s.Alive && !s.Pending {
+		t.Fatalf("after %s it is %s, with no process, no deadline and no answer under way: %+v", ev.Kind, s.State, s)
 	}
-	t.Fatalf("after %s it is %s, with no process, no deadline and no answer under way: %+v", ev.Kind, w.s.State, w.s)
+	if s.State.Final() && (s.Alive || s.Tree || s.Pending || s.Deadline != 0 || w.alive || w.tree || w.pending) {
+		t.Fatalf("after %s it is %s, but something of it is left: %+v, world %+v", ev.Kind, s.State, s, w)
+	}
+	if s.Alive && !w.alive && len(w.queue) == 0 {
+		t.Fatalf("after %s it waits for a process that is gone and told of: %+v", ev.Kind, s)
+	}
+	if s.Pending && !w.pending && len(w.queue) == 0 {
+		t.Fatalf("after %s it waits for an answer that was given: %+v", ev.Kind, s)
+	}
 }
 
 // unasked makes the world do something by itself.
@@ -98,26 +113,19 @@ func (w *world) unasked(t *rapid.T) {
 		w.answer(t)
 	case 2:
 		if w.pending {
-			w.pending = false
-			if rapid.IntRange(0, 3).Draw(t, "start works") > 0 {
-				w.alive, w.tree = true, rapid.Bool().Draw(t, "has children")
-				w.step(t, Event{Kind: EventSpawned, Instance: w.inst})
-			} else {
-				w.order = false
-				w.step(t, Event{Kind: EventSpawnFailed, Instance: w.inst, Err: "no such file", Fatal: true})
-			}
+			w.begin(t, rapid.IntRange(0, 3).Draw(t, "start works") > 0)
 		}
 	case 3:
 		if w.alive {
 			end := End{Code: rapid.IntRange(0, 2).Draw(t, "status")}
-			if w.order && len(w.queue) == 0 {
+			if w.order {
 				w.carryOut(t, end)
 			} else {
 				w.die(end)
 			}
 		}
-	case 4:
-		if w.alive {
+	case 4: // on a descriptor of its own, so it may overtake the keeper's answer
+		if w.inst == w.s.Instance && (w.alive || w.pending) {
 			w.step(t, Event{Kind: EventReady, Instance: w.inst})
 		}
 	case 5:
@@ -126,20 +134,42 @@ func (w *world) unasked(t *rapid.T) {
 	}
 }
 
-// carryOut is the standing order: the next instance runs at once.
+// begin answers a start.
+func (w *world) begin(t *rapid.T, works bool) {
+	w.pending = false
+	if works {
+		w.alive, w.tree = true, rapid.Bool().Draw(t, "has children")
+		w.queue = append(w.queue, Event{Kind: EventSpawned, Instance: w.inst})
+		return
+	}
+	w.order = false
+	w.queue = append(w.queue, Event{Kind: EventSpawnFailed, Instance: w.inst, Err: "no such file", Fatal: true})
+}
+
+// carryOut is the standing order: the next instance runs at once, or cannot.
 func (w *world) carryOut(t *rapid.T, end End) {
 	old := w.inst
 	w.order, w.tree = false, false
-	w.inst++
-	w.step(t, Event{Kind: EventAgain, Instance: old, Exit: end, Sentence: "it ended"})
-}
-
-func (w *world) answer(t *rapid.T) {
-	if len(w.queue) == 0 {
+	if rapid.IntRange(0, 4).Draw(t, "order fails") == 0 {
+		w.alive = false
+		w.queue = append(w.queue, Event{Kind: EventAgainFailed, Instance: old, Exit: end, Sentence: "it ended", Err: "no such file"})
 		return
 	}
-	ev := w.queue[0]
-	w.queue = w.queue[1:]
+	w.inst++
+	w.queue = append(w.queue, Event{Kind: EventAgain, Instance: old, Exit: end, Sentence: "it ended"})
+}
+
+// answer delivers one event of the keeper or of the helper.
+func (w *world) answer(t *rapid.T) {
+	from := &w.queue
+	if len(w.queue) == 0 || len(w.helper) > 0 && rapid.Bool().Draw(t, "helper first") {
+		from = &w.helper
+	}
+	if len(*from) == 0 {
+		return
+	}
+	ev := (*from)[0]
+	*from = (*from)[1:]
 	w.step(t, ev)
 }
 
@@ -170,14 +200,14 @@ func TestNothingIsStuck(t *testing.T) {
 				w.step(t, Event{Kind: kind})
 			case 1:
 				kind := rapid.SampledFrom([]EventKind{EventSuspect, EventRecovered, EventConfirmed, EventStopping, EventExtend}).Draw(t, "sign")
-				if w.alive {
-					w.step(t, Event{Kind: kind, Instance: w.inst, Cause: snapshot.CauseHang, Sentence: "silent", Extend: time.Second})
+				if w.s.Instance > 0 { // the loop names the instance that it knows
+					w.step(t, Event{Kind: kind, Instance: w.s.Instance, Cause: snapshot.CauseHang, Sentence: "silent", Extend: time.Second})
 				}
 			case 2:
 				kind := rapid.SampledFrom(EventKinds()).Draw(t, "late")
-				if aboutProcess(kind) && w.inst > 1 {
+				if aboutProcess(kind) && w.s.Instance > 1 {
 					before := w.s
-					w.step(t, Event{Kind: kind, Instance: w.inst - 1})
+					w.step(t, Event{Kind: kind, Instance: w.s.Instance - 1})
 					if w.s.Instance != before.Instance || w.s.State != before.State {
 						t.Fatalf("%s of an old instance moved %s to %s", kind, before.State, w.s.State)
 					}
@@ -198,11 +228,10 @@ func (w *world) endsWhenAsked(t *rapid.T) {
 			break
 		}
 		switch {
-		case len(w.queue) > 0:
+		case len(w.queue)+len(w.helper) > 0:
 			w.answer(t)
 		case w.pending:
-			w.pending, w.alive = false, true
-			w.step(t, Event{Kind: EventSpawned, Instance: w.inst})
+			w.begin(t, true)
 		default:
 			w.now = max(w.now, w.s.Deadline)
 			w.timer(t)

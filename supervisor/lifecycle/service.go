@@ -24,7 +24,7 @@ type Service struct {
 	Pending  bool `json:"pending"`   // a start has no answer yet
 	Alive    bool `json:"alive"`     // the main process exists
 	Tree     bool `json:"tree"`      // processes of the instance may exist
-	Ready    bool `json:"ready"`     // it serves
+	Ready    bool `json:"ready"`     // it serves; in starting: it said so before the answer to the start
 	Asked    bool `json:"asked"`     // the end under way was asked for
 	Once     bool `json:"once"`      // start again whatever the policy says: a Restart
 	Again    bool `json:"again"`     // the keeper has a standing order
@@ -32,6 +32,8 @@ type Service struct {
 	Hopeless bool `json:"hopeless"`  // the failed start is final
 	EndTold  bool `json:"end_told"`  // the evidence of this end has been asked for
 	WasReady bool `json:"was_ready"` // this instance has been up
+	// Announced: it is up and has said that it is about to end.
+	Announced bool `json:"announced,omitempty"`
 
 	History  restart.History `json:"history"`
 	Restarts uint64          `json:"restarts"` // unasked

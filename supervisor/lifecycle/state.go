@@ -40,15 +40,23 @@ func (s State) String() string {
 // MarshalText writes the name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads the name.
-func (s *State) UnmarshalText(b []byte) error {
+// ParseState returns the state of that name.
+func ParseState(name string) (State, error) {
 	for i, n := range stateNames {
-		if n == string(b) {
-			*s = State(i)
-			return nil
+		if n == name {
+			return State(i), nil
 		}
 	}
-	return fmt.Errorf("cannot parse state %q: not one of %v", b, stateNames)
+	return Stopped, fmt.Errorf("cannot parse state %q: not one of %v", name, stateNames)
+}
+
+// UnmarshalText reads the name; s is unchanged when there is none such.
+func (s *State) UnmarshalText(b []byte) error {
+	st, err := ParseState(string(b))
+	if err == nil {
+		*s = st
+	}
+	return err
 }
 
 // Final reports whether nothing moves any more without being asked.

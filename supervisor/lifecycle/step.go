@@ -17,6 +17,9 @@ func Step(s Service, set Settings, ev Event, now time.Duration, rnd float64) (Se
 	if aboutProcess(ev.Kind) && ev.Instance != s.Instance {
 		return s, nil
 	}
+	if ev.Kind == EventTimer && (s.Deadline == 0 || now < s.Deadline) {
+		return s, nil // it was set for a deadline that has moved since
+	}
 	t := &turn{s: s, set: set, ev: ev, now: now, rnd: rnd}
 	if cell := table[s.State][ev.Kind]; cell.do != nil {
 		cell.do(t)
@@ -71,14 +74,20 @@ func (t *turn) due(d time.Duration) {
 
 // spawn starts the next instance.
 func (t *turn) spawn(why string) {
-	t.s.Instance++
-	t.s.Pending, t.s.Alive, t.s.Tree = true, false, true
-	t.s.Ready, t.s.WasReady, t.s.HealthyAt, t.s.StartedAt = false, false, 0, t.now
-	t.s.Asked, t.s.Once, t.s.EndTold, t.s.Hopeless = false, false, false, false
+	t.begin()
+	t.s.Pending = true
 	t.s.Again = restart.Immediate(t.set.Restart, t.s.History, t.now)
 	t.to(Starting, "%s", why)
 	t.due(spawnPatience)
 	t.act(Action{Kind: ActionSpawn, Again: t.s.Again})
+}
+
+// begin counts up to the next instance and forgets what was true of the last.
+func (t *turn) begin() {
+	t.s.Instance++
+	t.s.Pending, t.s.Alive, t.s.Tree, t.s.StartedAt = false, false, true, t.now
+	t.s.Ready, t.s.WasReady, t.s.HealthyAt, t.s.Announced = false, false, 0, false
+	t.s.Asked, t.s.Once, t.s.EndTold, t.s.Hopeless = false, false, false, false
 }
 
 // start is an operator's start: the past is forgiven.
@@ -110,6 +119,8 @@ func (t *turn) spawned() {
 // awaitReady waits for what the configuration takes for ready.
 func (t *turn) awaitReady() {
 	switch {
+	case t.s.Ready:
+		t.up("it was ready before the answer to its start came")
 	case t.set.WaitReady:
 		t.due(t.set.StartTimeout)
 	case t.set.ReadyAfter > 0:
@@ -126,7 +137,15 @@ func (t *turn) up(why string) {
 	t.due(t.set.Restart.ResetAfter)
 }
 
-func (t *turn) ready() { t.up("it says that it is ready") }
+// ready may come before the answer to the start, since the two come on different
+// descriptors; then it is kept, and spawned goes on with it.
+func (t *turn) ready() {
+	if t.s.Pending {
+		t.s.Ready = true
+		return
+	}
+	t.up("it says that it is ready")
+}
 
 // spawnFailed: there is no process and no tree.
 func (t *turn) spawnFailed() {
@@ -149,6 +168,15 @@ func (t *turn) exited() {
 	}
 	if t.s.State == Freezing {
 		return // the evidence is still being taken; its answer goes on
+	}
+	t.endTree()
+}
+
+// endTree kills what is left; when nothing is, the instance is over.
+func (t *turn) endTree() {
+	if t.gone() {
+		t.over()
+		return
 	}
 	t.act(Action{Kind: ActionKillTree})
 	t.due(killRepeat)
@@ -235,31 +263,24 @@ func (t *turn) judge() restart.Decision {
 }
 
 // again: the keeper has started the next instance by itself. ev.Instance is the
-// old one.
+// old one. It may come when an end is under way already, for the death was
+// quicker than the withdrawn order. Then the new instance is kept if the service
+// is to be up: it fulfils a Restart too, and a verdict was about the old one.
 func (t *turn) again() {
 	end := t.ev.Exit
 	t.s.LastExit = &end
 	t.s.Cause, t.s.Sentence = causeOf(t.ev), t.ev.Sentence
-	t.s.EndTold = false
 	t.evidence()
 	t.judge()
-	t.s.Instance++
+	t.begin()
 	t.s.Restarts++
-	t.s.Pending, t.s.Alive, t.s.Tree, t.s.Again = false, true, true, false
-	t.s.Ready, t.s.WasReady, t.s.HealthyAt, t.s.StartedAt, t.s.EndTold = false, false, 0, t.now, false
-	if !t.s.Up || t.s.Asked {
+	t.s.Alive, t.s.Again = true, false
+	if !t.s.Up {
 		t.beginStop("asked for while it was started again")
 		return
 	}
 	t.to(Starting, "again at once, by the keeper")
 	t.awaitReady()
-}
-
-// againLate: the order was carried out while the end was under way already: the
-// wish counts for the new instance too.
-func (t *turn) againLate() {
-	t.s.Asked = true
-	t.again()
 }
 
 // againFailed: the old instance is gone and no new one came.
@@ -334,15 +355,10 @@ func (t *turn) forget() { t.s.Up = false }
 
 // kill: the time to end by itself is over.
 func (t *turn) kill() {
-	if t.gone() {
-		t.over()
-		return
-	}
 	if t.s.Alive && t.s.Asked {
 		t.act(Action{Kind: ActionAnnounce, Text: "stopping: its time is over; killing it and all that it started"})
 	}
-	t.act(Action{Kind: ActionKillTree})
-	t.due(killRepeat)
+	t.endTree()
 }
 
 // gone reports whether nothing of the instance is left to be told about.
@@ -362,11 +378,19 @@ func (t *turn) keepDeadline(st State, why string) {
 
 // confirmed: it is dead or stuck. First the evidence, then the end.
 func (t *turn) confirmed() {
+	if t.s.Pending {
+		return // about nothing: there is no process yet
+	}
+	t.verdict(t.ev.Cause, t.ev.Sentence)
+}
+
+// verdict condemns it, or only says so.
+func (t *turn) verdict(cause snapshot.Cause, sentence string) {
 	if t.set.DryRun {
-		t.act(Action{Kind: ActionAlert, Text: fmt.Sprintf("dry run: would capture and restart it now (%s: %s)", t.ev.Cause, t.ev.Sentence)})
+		t.act(Action{Kind: ActionAlert, Text: fmt.Sprintf("dry run: would capture and restart it now (%s: %s)", cause, sentence)})
 		return
 	}
-	t.condemn(t.ev.Cause, t.ev.Sentence)
+	t.condemn(cause, sentence)
 }
 
 func (t *turn) condemn(cause snapshot.Cause, sentence string) {
@@ -387,12 +411,7 @@ func (t *turn) condemn(cause snapshot.Cause, sentence string) {
 // endNow kills the tree without asking.
 func (t *turn) endNow(format string, args ...any) {
 	t.to(Stopping, format, args...)
-	if t.gone() {
-		t.over()
-		return
-	}
-	t.act(Action{Kind: ActionKillTree})
-	t.due(killRepeat)
+	t.endTree()
 }
 
 // captured: the process may go.
@@ -409,15 +428,33 @@ func (t *turn) startTimer() {
 		t.act(Action{Kind: ActionAlert, Text: "the start has no answer yet (a slow or dead file system?)"})
 		t.due(spawnPatience)
 	case t.set.WaitReady:
-		t.condemn(snapshot.CauseStartTimeout, fmt.Sprintf("not ready after %s", t.set.StartTimeout))
+		t.s.Deadline = 0 // a dry run waits on
+		t.verdict(snapshot.CauseStartTimeout, fmt.Sprintf("not ready after %s", t.set.StartTimeout))
 	default:
 		t.up(fmt.Sprintf("it has lived for %s", t.set.ReadyAfter))
 	}
 }
 
+// upTimer: an announced stop that did not come, or healthy time.
+func (t *turn) upTimer() {
+	t.s.Deadline = 0
+	if t.s.Announced {
+		t.s.Announced = false
+		t.act(Action{Kind: ActionAnnounce, Text: "it said that it was about to end and did not; its beats are judged again"})
+		t.act(Action{Kind: ActionResumeBeats})
+	}
+	if left := t.s.HealthyAt + t.set.Restart.ResetAfter - t.now; left > 0 {
+		t.due(left)
+		return
+	}
+	t.settle()
+}
+
 // settle: it has been up for long enough that the past is forgotten.
 func (t *turn) settle() {
-	t.s.Deadline = 0
+	if t.set.Restart.ResetAfter <= 0 {
+		return
+	}
 	t.s.History = t.s.History.Settle()
 	if !t.s.Again && restart.Immediate(t.set.Restart, t.s.History, t.now) {
 		t.s.Again = true
@@ -438,9 +475,28 @@ func (t *turn) extend() {
 	}
 }
 
+// extendAnnounced moves the deadline of a stop that was announced. Healthy time
+// is not for the service to move.
+func (t *turn) extendAnnounced() {
+	if t.s.Announced {
+		t.extend()
+	}
+}
+
 // announced: it ends by itself. Nobody asked, so the policy will speak; but it
-// is given its time, and no beat is missed meanwhile.
+// is given the time of a stop, and no beat is missed meanwhile.
 func (t *turn) announced() {
+	if t.s.Announced {
+		return
+	}
+	t.s.Announced = true
+	t.s.Deadline = 0
+	t.due(max(t.set.StopTimeout, time.Millisecond))
 	t.act(Action{Kind: ActionSuspendBeats})
 	t.act(Action{Kind: ActionAnnounce, Text: "it says that it is about to end"})
+}
+
+// announcedEarly: a start has its own limit, which goes on.
+func (t *turn) announcedEarly() {
+	t.act(Action{Kind: ActionAnnounce, Text: "it says that it is about to end, before it was up"})
 }

@@ -1,0 +1,134 @@
+package lifecycle
+
+import (
+	"testing"
+	"time"
+
+	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/supervisor/restart"
+)
+
+// life drives a service by hand.
+type life struct {
+	s       Service
+	set     Settings
+	now     time.Duration
+	actions []Action
+}
+
+func newLife(change func(*Settings)) *life {
+	set := Settings{Restart: restart.Default(), StartTimeout: time.Minute, StopTimeout: 20 * time.Second, CaptureBudget: 2 * time.Second, CanCapture: true}
+	if change != nil {
+		change(&set)
+	}
+	return &life{set: set, now: time.Hour}
+}
+
+func (l *life) do(evs ...Event) {
+	for _, ev := range evs {
+		if ev.Instance == 0 {
+			ev.Instance = l.s.Instance
+		}
+		l.s, l.actions = Step(l.s, l.set, ev, l.now, 0.5)
+	}
+}
+
+func (l *life) did(k ActionKind) bool {
+	for _, a := range l.actions {
+		if a.Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
+// A program can say that it is ready before the keeper's answer to the start is
+// read: the two come on different descriptors.
+func TestReadyBeforeSpawnedIsKept(t *testing.T) {
+	l := newLife(func(s *Settings) { s.WaitReady = true })
+	l.do(Event{Kind: EventStart}, Event{Kind: EventReady}, Event{Kind: EventSpawned})
+	if l.s.State != Running || !l.s.Alive || l.s.Pending {
+		t.Fatalf("after ready, spawned: %+v", l.s)
+	}
+	l.do(Event{Kind: EventStop})
+	if l.s.State != Stopping || !l.did(ActionStopSignal) {
+		t.Fatalf("a stop has led to %s", l.s.State)
+	}
+}
+
+// Who announces a stop and then hangs is judged again.
+func TestAnnouncedStopIsNotForEver(t *testing.T) {
+	l := newLife(nil)
+	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned}, Event{Kind: EventStopping})
+	if !l.did(ActionSuspendBeats) || l.s.Deadline != l.now+l.set.StopTimeout {
+		t.Fatalf("announced: %+v, %+v", l.s, l.actions)
+	}
+	l.do(Event{Kind: EventExtend, Extend: 30 * time.Second})
+	if l.s.Deadline != l.now+30*time.Second {
+		t.Fatalf("extended to %s", l.s.Deadline-l.now)
+	}
+	l.now = l.s.Deadline
+	l.do(Event{Kind: EventTimer})
+	if !l.did(ActionResumeBeats) || l.s.State != Running || l.s.Deadline != l.s.HealthyAt+l.set.Restart.ResetAfter {
+		t.Fatalf("its time is over: %+v, %+v", l.s, l.actions)
+	}
+}
+
+func TestDryRunSparesASlowStart(t *testing.T) {
+	l := newLife(func(s *Settings) { s.WaitReady, s.DryRun = true, true })
+	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned})
+	l.now = l.s.Deadline
+	l.do(Event{Kind: EventTimer})
+	if l.s.State != Starting || !l.did(ActionAlert) || l.did(ActionCapture) || l.s.Deadline != 0 {
+		t.Fatalf("a dry run did %+v: %+v", l.actions, l.s)
+	}
+	l.do(Event{Kind: EventReady})
+	if l.s.State != Running {
+		t.Fatalf("then ready: %s", l.s.State)
+	}
+}
+
+// The order of the two does not cost the 10 s after which a kill is repeated.
+func TestEmptyBeforeExited(t *testing.T) {
+	l := newLife(nil)
+	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned}, Event{Kind: EventEmpty},
+		Event{Kind: EventExited, Exit: End{Code: 1}})
+	if l.s.State != Starting || l.s.Instance != 2 || !l.did(ActionSpawn) {
+		t.Fatalf("%+v", l.s)
+	}
+}
+
+// The verdict came a moment after the death: what the keeper has started is
+// healthy and not to be ended for it.
+func TestOrderCarriedOutBeforeTheVerdictIsKept(t *testing.T) {
+	l := newLife(nil)
+	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned},
+		Event{Kind: EventConfirmed, Cause: snapshot.CauseHang, Sentence: "silent"},
+		Event{Kind: EventAgain, Exit: End{Code: 1}, Sentence: "it ended"})
+	if l.s.State != Running || l.s.Instance != 2 || l.did(ActionStopSignal) || l.s.History.Failures != 1 {
+		t.Fatalf("%+v: %+v", l.s, l.actions)
+	}
+	l = newLife(nil)
+	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned}, Event{Kind: EventStop}, Event{Kind: EventAgain})
+	if l.s.State != Stopping || !l.did(ActionStopSignal) {
+		t.Fatalf("not wanted any more, but %+v", l.s)
+	}
+}
+
+// A verdict about a process that is not there yet is about nothing.
+func TestVerdictBeforeSpawned(t *testing.T) {
+	l := newLife(nil)
+	l.do(Event{Kind: EventStart}, Event{Kind: EventConfirmed, Cause: snapshot.CauseHang},
+		Event{Kind: EventSpawnFailed, Err: "no such file"})
+	if l.s.Cause != snapshot.CauseStartFailed || l.s.Instance != 2 || l.s.State != Starting {
+		t.Fatalf("%+v", l.s)
+	}
+}
+
+func TestEarlyTimerIsIgnored(t *testing.T) {
+	l := newLife(func(s *Settings) { s.WaitReady = true })
+	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned}, Event{Kind: EventTimer})
+	if l.s.State != Starting {
+		t.Fatalf("a timer before its time has led to %s", l.s.State)
+	}
+}
