@@ -143,7 +143,7 @@ func TestStartFails(t *testing.T) {
 func TestStoppedAndContinued(t *testing.T) {
 	r := newRig(t, 0)
 	s, _ := r.charge()
-	c := s.start(shell("a", "echo up; sleep 1000"))
+	c := s.start(shell("a", "echo up; exec sleep 1000"))
 	c.line(t)
 	signal := func(n syscall.Signal) {
 		s.ok(protocol.TSignal, protocol.Signal{ID: c.id, Number: int(n), Scope: protocol.ScopeGroup})

@@ -182,7 +182,7 @@ type EventKind string
 // The events.
 const (
 	EventExited    EventKind = "exited"    // the main process of a child has ended; Exit says how
-	EventEmpty     EventKind = "empty"     // and so has every other process of its tree
+	EventEmpty     EventKind = "empty"     // and so has every other process of its tree: told at the exit, or after a Kill; what ends later by itself is not watched
 	EventSurvivors EventKind = "survivors" // a killed tree is not empty yet; PIDs names who is left
 	EventRestarted EventKind = "restarted" // a standing order was carried out; Exit of the former, Started of the new
 	EventOrderFail EventKind = "order-failed"
