@@ -63,7 +63,7 @@ type Service struct {
 	Capture            Capture           `json:"capture"`
 	Log                Log               `json:"log"`
 
-	places map[string]place // of the keys, as "restart.backoff.min"; "" is the service's own
+	seen *seen
 }
 
 // Ready says how a service tells that it serves. At most one is set; with
@@ -118,7 +118,7 @@ type Free struct {
 func (s Service) Hash() string {
 	return digest([]any{
 		s.Name, s.Command, s.User, s.Group, s.Groups, s.Directory, s.Environment, s.InheritEnvironment,
-		s.Umask, s.Limits, s.Nice, s.OOMScoreAdj, s.NoNewPrivileges,
+		s.Umask, s.Limits, s.Nice, s.OOMScoreAdj, s.NoNewPrivileges, s.Runtime,
 		s.Capture.CoreLimit, s.Ready.Notify, s.Ready.FD, s.Heartbeat.Timeout, // these reach the service as limit, descriptor, environment
 	})
 }

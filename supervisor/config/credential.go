@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"os/user"
 	"strconv"
 )
@@ -42,10 +44,17 @@ func credentialsOfUser(name string) (uid, gid uint32, groups []uint32, home stri
 		u, err = lookupUser(name)
 	}
 	if err != nil {
-		if n, perr := strconv.ParseUint(name, 10, 32); perr == nil {
-			return uint32(n), uint32(n), nil, "/", nil
+		if n, ok := number(name); ok {
+			return n, n, nil, "/", nil
 		}
-		return 0, 0, nil, "", fmt.Errorf("user %q does not exist: create it, or name another", name)
+		if name == "" {
+			return 0, 0, nil, "", fmt.Errorf("cannot look up vigil's own user, which a service with a group needs: %w", err)
+		}
+		var unknown user.UnknownUserError
+		if errors.As(err, &unknown) {
+			return 0, 0, nil, "", fmt.Errorf("user %q does not exist: create it, or name another", name)
+		}
+		return 0, 0, nil, "", fmt.Errorf("cannot look up user %q: %w", name, err)
 	}
 	id, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
@@ -67,20 +76,31 @@ func credentialsOfUser(name string) (uid, gid uint32, groups []uint32, home stri
 	return uint32(id), uint32(group), groups, u.HomeDir, nil
 }
 
+// number reads the number of a user or group. 2^32-1 is none: to the kernel it
+// means "leave it as it is", which would be root's (setresuid(2)).
+func number(s string) (uint32, bool) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return uint32(n), err == nil && n != math.MaxUint32
+}
+
 func lookupUser(name string) (*user.User, error) {
-	if _, err := strconv.ParseUint(name, 10, 32); err == nil {
+	if _, ok := number(name); ok {
 		return user.LookupId(name)
 	}
 	return user.Lookup(name)
 }
 
 func groupID(name string) (uint32, error) {
-	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return uint32(n), nil
+	if n, ok := number(name); ok {
+		return n, nil
 	}
 	g, err := user.LookupGroup(name)
-	if err != nil {
+	var unknown user.UnknownGroupError
+	switch {
+	case errors.As(err, &unknown):
 		return 0, fmt.Errorf("group %q does not exist: create it, or name another", name)
+	case err != nil:
+		return 0, fmt.Errorf("cannot look up group %q: %w", name, err)
 	}
 	n, err := strconv.ParseUint(g.Gid, 10, 32)
 	if err != nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,71 +9,82 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2/unstable"
-
-	"github.com/vigil-supervisor/vigil/supervisor/restart"
 )
 
 // decoder turns the tree of one document into values. A wrong value is an error
 // at its place, and the reading goes on.
-type decoder struct{ errs Errors }
+type decoder struct{ mistakes }
 
-func (d *decoder) fail(at place, format string, args ...any) {
-	d.errs = append(d.errs, at.error(format, args...))
-}
-
-// table reads a table by its rows.
-func (d *decoder) table(rows []row, t target, n *node, places map[string]place) {
-	prefix := t.key
+// table reads a table by its rows. prefix is its path below a service, as
+// "restart.backoff"; seen, if there is a service, takes what was found.
+func (d *decoder) table(rows []row, t target, n *node, prefix string, seen *seen) {
 	for _, name := range n.names {
 		e := n.keys[name]
 		at := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
 		if at < 0 {
-			d.unknown(name, prefix, rows, e)
+			if meant := d.unknown(name, prefix, rows, e); meant != "" {
+				seen.refuse(joinKey(prefix, meant))
+			}
 			continue
 		}
-		r := rows[at]
-		t.key = strings.TrimPrefix(prefix+"."+name, ".")
-		places[t.key] = e.value.at
+		r, key, before := rows[at], joinKey(prefix, name), d.count
+		seen.add(key, e.value.at)
 		switch {
 		case r.later:
-			d.fail(e.at, "key %q %s", t.key, notYet)
-		case r.sub != nil && d.isTable(e.value, t.key):
-			d.table(r.sub, t, e.value, places)
+			d.fail(e.at, "key %q %s", key, notYet)
+		case r.sub != nil && d.isTable(e.value, key):
+			d.table(r.sub, t, e.value, key, seen)
 		case r.sub == nil:
 			r.set(d, &t, e.value)
+		}
+		if d.count > before {
+			seen.refuse(key)
 		}
 	}
 }
 
-// unknown names the nearest key, or the table in which such a key belongs.
-func (d *decoder) unknown(name, prefix string, rows []row, e *entry) {
+func joinKey(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + "." + name
+}
+
+// unknown names the table in which such a key belongs, or the nearest key of
+// this one, which it returns.
+func (d *decoder) unknown(name, prefix string, rows []row, e *entry) (meant string) {
+	if d.full() {
+		d.count++
+		return ""
+	}
+	if where := elsewhere(name, prefix); where != "" {
+		d.fail(e.at, "unknown key %q; there is one in %s", name, where)
+		return ""
+	}
 	var names []string
 	for _, r := range rows {
 		names = append(names, r.name)
 	}
-	hint := suggest(name, names)
-	if hint == "" {
-		hint = elsewhere(name, prefix)
-	}
-	d.fail(e.at, "unknown key %q%s", name, hint)
+	meant = nearest(name, names)
+	d.fail(e.at, "unknown key %q%s", name, didYouMean(meant))
+	return meant
 }
 
-// elsewhere finds the table of a service that has a key of that name.
-func elsewhere(name, prefix string) string {
-	var found string
-	var walk func(rows []row, path string)
-	walk = func(rows []row, path string) {
+// elsewhere finds the table, other than prefix, that has a key of exactly that
+// name.
+func elsewhere(name, prefix string) (found string) {
+	var walk func(rows []row, path, words string)
+	walk = func(rows []row, path, words string) {
 		for _, r := range rows {
 			if r.name == name && path != prefix && found == "" {
-				found = "; there is one in the table of a service"
-				if path != "" {
-					found = "; there is one in its table \"" + path + "\""
-				}
+				found = words
 			}
-			walk(r.sub, strings.TrimPrefix(path+"."+r.name, "."))
+			sub := joinKey(path, r.name)
+			walk(r.sub, sub, fmt.Sprintf("the table %q of a service", sub))
 		}
 	}
-	walk(serviceRows(), "")
+	walk(serviceRows(), "", "the table of a service")
+	walk(incidentRows(), "incidents", "the table \"incidents\"")
 	return found
 }
 
@@ -138,7 +150,10 @@ func (d *decoder) variables(n *node) map[string]string {
 	if !d.want(n, "a table of strings", unstable.Table) {
 		return nil
 	}
-	out := map[string]string{}
+	if len(n.names) == 0 {
+		return nil // as if there were none
+	}
+	out := make(map[string]string, len(n.names))
 	for _, name := range n.names {
 		e := n.keys[name]
 		if name == "" || strings.ContainsAny(name, "=\x00") {
@@ -164,11 +179,6 @@ func (d *decoder) integer(n *node, low, high int64) int {
 		return int(low)
 	}
 	return int(v)
-}
-
-func (d *decoder) intPointer(n *node, low, high int64) *int {
-	v := d.integer(n, low, high)
-	return &v
 }
 
 func (d *decoder) number(n *node, low, high float64) float64 {
@@ -211,7 +221,7 @@ func (d *decoder) size(n *node, low, high int64) int64 {
 	case err != nil:
 		d.fail(n.at, "%v", err)
 	case v < low || v > high:
-		d.fail(n.at, "size %q is not from %d to %d bytes", n.text, low, high)
+		d.fail(n.at, "size %q is not from %s to %s", n.text, sizeWords(low), sizeWords(high))
 	default:
 		return v
 	}
@@ -240,21 +250,12 @@ func (d *decoder) signal(n *node) syscall.Signal {
 	return v
 }
 
-func (d *decoder) oneOf(n *node, values ...string) string {
+func (d *decoder) oneOf(n *node, words []string) string {
 	v := d.text(n)
-	if n.kind == unstable.String && !slices.Contains(values, v) {
-		d.fail(n.at, "%q is not one of %s%s", v, strings.Join(values, ", "), suggest(v, values))
-		return values[0]
+	if n.kind == unstable.String && !slices.Contains(words, v) {
+		d.fail(n.at, "%q is not one of %s%s", v, strings.Join(words, ", "), suggest(v, words))
 	}
 	return v
-}
-
-func (d *decoder) mode(t *target, n *node) {
-	var names []string
-	for _, m := range restart.Modes() {
-		names = append(names, string(m))
-	}
-	t.service.Restart.Mode = restart.Mode(d.oneOf(n, names...))
 }
 
 // umask takes octal digits in a string, or an octal TOML integer (0o027): a

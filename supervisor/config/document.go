@@ -13,6 +13,11 @@ import (
 // MaxFileSize is the largest configuration file that is read, in bytes.
 const MaxFileSize = 4 << 20
 
+// maxBrackets bounds the opening brackets of a file, and with them how deeply
+// values are nested: the parser recurses, and Go ends the process when a stack
+// is beyond 1 GB.
+const maxBrackets = 1 << 17
+
 // place is a byte offset in a document.
 type place struct {
 	doc    *document
@@ -63,15 +68,22 @@ type document struct {
 	file string
 	data []byte
 	root *node
-	errs Errors
+
+	mistakes
+	broken bool // it is read up to a mistake of syntax
 }
 
 // parseDocument reads TOML. Errors of syntax end the reading, so there is at
-// most one of them; keys that are defined twice are collected in errs.
+// most one of them; keys that are defined twice are collected too.
 func parseDocument(file string, data []byte) *document {
 	// The parser finds positions by capacities, so the slice must end with the data.
 	d := &document{file: file, data: data[:len(data):len(data)]}
 	d.root = d.table(place{d, 0})
+	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxBrackets {
+		d.broken = true
+		d.mistakes.count, d.errs = 1, Errors{{File: file, Message: fmt.Sprintf("cannot read it: it has more than %d brackets", maxBrackets)}}
+		return d
+	}
 	var p unstable.Parser
 	p.Reset(d.data)
 	current := d.root
@@ -95,7 +107,8 @@ func (d *document) syntax(err error) {
 	if errors.As(err, &perr) {
 		offset = len(d.data) - cap(perr.Highlight)
 	}
-	d.errs = append(d.errs, place{d, offset}.error("%s", err))
+	d.broken = true
+	d.fail(place{d, offset}, "%s", strings.TrimPrefix(err.Error(), "toml: "))
 }
 
 // position returns line and column, from 1, of an offset; the last byte's for
@@ -181,7 +194,11 @@ func (d *document) into(table *node, name string, at place, dotted bool) (*node,
 }
 
 func (d *document) twice(name string, at place, old *entry) {
-	d.errs = append(d.errs, at.error("key %q is already defined at %s", name, old.at))
+	if d.full() {
+		d.count++
+		return
+	}
+	d.fail(at, "key %q is already defined at %s", name, old.at)
 }
 
 func (d *document) keyValue(table *node, e *unstable.Node) {

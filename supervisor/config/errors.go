@@ -42,9 +42,10 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted orders errors by place, drops what is over MaxErrors and says so in a
-// last error without a line.
-func sorted(errs Errors, files []string) Errors {
+// sorted returns the errors by place, without what is over MaxErrors,
+// which a last error without a line says.
+func (m mistakes) sorted(files []string) Errors {
+	errs := m.errs
 	slices.SortStableFunc(errs, func(a, b Error) int {
 		if a.File != b.File {
 			return slices.Index(files, a.File) - slices.Index(files, b.File)
@@ -54,7 +55,7 @@ func sorted(errs Errors, files []string) Errors {
 		}
 		return a.Column - b.Column
 	})
-	if over := len(errs) - MaxErrors; over > 0 {
+	if over := m.count - MaxErrors; over > 0 {
 		file := errs[MaxErrors].File
 		errs = append(errs[:MaxErrors:MaxErrors], Error{File: file, Message: fmt.Sprintf("%d more errors are not shown", over)})
 	}

@@ -34,6 +34,9 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // programs come and go. The error wraps fs.ErrNotExist, fs.ErrPermission or
 // ErrIsDirectory.
 func Resolve(s Service) (string, error) {
+	if len(s.Command) == 0 || s.Command[0] == "" {
+		return "", refuse(fs.ErrNotExist, "the command of service %q is empty", s.Name)
+	}
 	name := s.Command[0]
 	if strings.Contains(name, "/") {
 		return name, executable(s.below(name), name)
@@ -59,7 +62,7 @@ func Resolve(s Service) (string, error) {
 	if refused != nil {
 		return "", refused
 	}
-	return "", refuse(fs.ErrNotExist, "command %q is not found in PATH (%s)", name, path)
+	return "", refuse(fs.ErrNotExist, "command %q not found in PATH (%s)", name, path)
 }
 
 // below is a path as the service will see it, from its working directory.
@@ -77,7 +80,7 @@ func executable(path, name string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return refuse(fs.ErrNotExist, "command %q does not exist", name)
 	case err != nil:
-		return fmt.Errorf("command %q cannot be looked at: %w", name, err)
+		return fmt.Errorf("cannot look at command %q: %w", name, unwrapPath(err))
 	case info.IsDir():
 		return refuse(ErrIsDirectory, "command %q is a directory", name)
 	case info.Mode()&0o111 == 0:

@@ -5,6 +5,18 @@ import "fmt"
 // suggest returns `; did you mean "x"?` with the nearest of the known names,
 // or nothing when none is near.
 func suggest(name string, known []string) string {
+	return didYouMean(nearest(name, known))
+}
+
+func didYouMean(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", name)
+}
+
+// nearest returns the nearest of the known names, or "" when none is near.
+func nearest(name string, known []string) string {
 	if len(name) > 40 {
 		return ""
 	}
@@ -14,10 +26,7 @@ func suggest(name string, known []string) string {
 			best, distance = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return best
 }
 
 // editDistance is the number of insertions, deletions, replacements and swaps

@@ -63,17 +63,28 @@ func ParseSize(s string) (int64, error) {
 	units := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 		"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 	digits := s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
-	unit, known := units[strings.TrimSpace(s[len(digits):])]
+	name := strings.TrimSpace(s[len(digits):])
+	unit, known := units[name]
 	n, err := strconv.ParseInt(digits, 10, 64)
 	switch {
 	case strings.HasPrefix(s, "-"):
 		return 0, fmt.Errorf("size %q is negative", s)
 	case digits != "" && known && (err != nil || n > math.MaxInt64/unit):
 		return 0, fmt.Errorf("size %q is too large", s)
-	case digits == "" || !known || (digits == s && n != 0):
+	case digits == "" || !known || (name == "" && n != 0):
 		return 0, fmt.Errorf("%q is not a size like \"64MiB\" or \"4GB\" (units B KiB MiB GiB TiB KB MB GB TB)", s)
 	}
 	return n * unit, nil
+}
+
+// sizeWords writes a number of bytes as it is written in a configuration.
+func sizeWords(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for ; n >= 1024 && n%1024 == 0 && i+1 < len(units); i++ {
+		n /= 1024
+	}
+	return fmt.Sprintf("%d%s", n, units[i])
 }
 
 // ParseFree reads a share of the space ("10%") or a size ("5GiB").

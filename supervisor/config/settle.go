@@ -1,0 +1,43 @@
+package config
+
+// settle fills in what depends on other keys, and finds contradictions. Nothing
+// is said about keys that were refused.
+func (s *Service) settle(d *decoder) {
+	switch {
+	case !s.seen.sound("command"):
+	case s.Command == nil:
+		d.fail(s.seen.place("command"), "service %q has no command", s.Name)
+	case len(s.Command) == 0 || s.Command[0] == "":
+		d.fail(s.seen.place("command"), "the command of service %q is empty", s.Name)
+	}
+	s.settleReady(d)
+	s.settleHeartbeat(d)
+	if s.Restart.Min > s.Restart.Max && s.seen.sound("restart.backoff.min", "restart.backoff.max") {
+		d.fail(s.seen.place("restart.backoff.min"), "min (%s) must not be longer than max (%s)", short(s.Restart.Min), short(s.Restart.Max))
+	}
+}
+
+func (s *Service) settleReady(d *decoder) {
+	ways := 0
+	for _, set := range []bool{s.Ready.Notify, s.Ready.FD != 0, s.Ready.After != 0} {
+		if set {
+			ways++
+		}
+	}
+	if ways > 1 {
+		d.fail(s.seen.place("ready"), "a service is ready in one way: notify, after or fd")
+	}
+}
+
+func (s *Service) settleHeartbeat(d *decoder) {
+	h := &s.Heartbeat
+	switch {
+	case !s.seen.sound("heartbeat.timeout", "heartbeat.suspect"):
+	case h.Timeout == 0 && h.Suspect != 0:
+		d.fail(s.seen.place("heartbeat.suspect"), "suspect needs a timeout")
+	case h.Suspect == 0:
+		h.Suspect = h.Timeout * 6 / 10
+	case h.Suspect >= h.Timeout:
+		d.fail(s.seen.place("heartbeat.suspect"), "suspect (%s) must be shorter than timeout (%s)", short(h.Suspect), short(h.Timeout))
+	}
+}
