@@ -76,7 +76,7 @@ func (v *service) describe(now time.Duration) control.Service {
 		Service: v.cfg.Name, State: v.life.State.String(), Instance: v.life.Instance, Restarts: v.life.Restarts,
 		Ready: v.life.Ready, Cause: string(v.life.Cause), Since: time.Now().UTC().Add(v.life.Since - now),
 		Sentence: v.sentence, Status: v.status, Incident: v.incident, Desired: "down", Cgroup: v.started.Cgroup,
-		Refused: v.refused, Command: snapshot.MaskArguments(v.cfg.Command), Limitation: v.limits,
+		Refused: v.refused, Command: snapshot.MaskArguments(v.cfg.Command), Limitation: v.limitations(st),
 		Output: control.Output{Bytes: uint64(st.Bytes), Lines: uint64(st.Lines), DroppedBytes: uint64(st.Dropped.Bytes), DroppedLines: uint64(st.Dropped.Lines), File: v.output.Path()},
 	}
 	if v.life.Up {
@@ -94,6 +94,16 @@ func (v *service) describe(now time.Duration) control.Service {
 	}
 	c.Heartbeat = v.heartbeat(now)
 	return c
+}
+
+// limitations are what this machine or user does not allow, and a file that
+// cannot be written right now.
+func (v *service) limitations(st logs.Stats) []string {
+	all := v.limits[:len(v.limits):len(v.limits)]
+	if st.Failing {
+		all = append(all, fmt.Sprintf("output is not written to its file: %v (%d bytes wait, %d were dropped)", st.LastError, st.Waiting, st.Dropped.Bytes))
+	}
+	return all
 }
 
 func (v *service) heartbeat(now time.Duration) *control.Heartbeat {

@@ -1,0 +1,323 @@
+package supervisor_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/control"
+	"github.com/vigil-supervisor/vigil/control/client"
+)
+
+// vigilPath is the real binary, built once; the test binary plays services.
+const (
+	roleEnv   = "SUPERVISOR_TEST_ROLE"
+	binaryEnv = "SUPERVISOR_TEST_BINARY"
+	patience  = 60 * time.Second // for what should take a moment
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		os.Exit(play(role))
+	}
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "vigil-binary-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "vigil")
+	if out, err := exec.Command("go", "build", "-o", path, "../cmd/vigil").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "cannot build vigil: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv(binaryEnv, path); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// play is a service. Every role ends on TERM.
+func play(role string) int {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	switch role {
+	case "beat":
+		return playBeat(term)
+	case "fail":
+		return 1
+	case "slow":
+		fmt.Println("up")
+		<-term
+		touch("got-term")
+		waitFor("go")
+	case "notify":
+		waitFor("rubbish")
+		say(string(bytes.Repeat([]byte("x"), 64<<10)))
+		say("A\x00B=\x00\nREADY\x00=1\n")
+		say("no newline and no sign of equality")
+		say("STATUS=rubbish sent")
+		waitFor("go")
+		say("READY=1")
+		<-term
+	case "trigger":
+		say("READY=1\nWATCHDOG=1")
+		waitFor("go")
+		_ = os.Remove("go")
+		say("WATCHDOG=trigger")
+		<-term
+	case "write":
+		tick := time.NewTicker(10 * time.Millisecond)
+		for n := 0; ; n++ {
+			fmt.Printf("line %d\n", n)
+			select {
+			case <-term:
+				return 0
+			case <-tick.C:
+			}
+		}
+	}
+	return 0
+}
+
+// playBeat writes numbered lines and beats.
+func playBeat(term <-chan os.Signal) int {
+	say("READY=1")
+	tick := time.NewTicker(2 * time.Millisecond)
+	for n := 1; ; n++ {
+		fmt.Printf("line %d\n", n)
+		if n%25 == 0 {
+			say("WATCHDOG=1")
+		}
+		select {
+		case <-term:
+			fmt.Printf("last %d\n", n)
+			return 0
+		case <-tick.C:
+		}
+	}
+}
+
+func say(text string) { _ = tell(os.Getenv("NOTIFY_SOCKET"), text) }
+
+func tell(socket, text string) error {
+	c, err := net.Dial("unixgram", socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Write([]byte(text))
+	return err
+}
+
+func touch(name string) { _ = os.WriteFile(name, nil, 0o600) }
+
+func waitFor(name string) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(name); err == nil {
+			return
+		}
+		<-tick.C
+	}
+}
+
+// safe is a buffer for the output of a process that still runs.
+type safe struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safe) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safe) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// vigil is a running `vigil up` of one service, "s".
+type vigil struct {
+	t    *testing.T
+	dir  string
+	cmd  *exec.Cmd
+	out  safe
+	over chan struct{}
+}
+
+// up starts vigil with one service that plays role; more is TOML of the
+// service. Before prepares the state directory, in a shell that becomes vigil.
+func up(t *testing.T, role, more, before string) *vigil {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "vigil-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &vigil{t: t, dir: dir, over: make(chan struct{})}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("[service.s]\ncommand = [%q]\ndirectory = %q\nenvironment = { %s = %q }\n%s\n", exe, dir, roleEnv, role, more)
+	file := filepath.Join(dir, "vigil.toml")
+	for _, d := range []string{"run", "state"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Base(dir)
+	args := []string{os.Getenv(binaryEnv), "--name", name, "up", file}
+	if before != "" {
+		args = append([]string{"unshare", "-m", "sh", "-c", before + `; exec "$@"`, "sh"}, args...)
+	}
+	v.cmd = exec.Command(args[0], args[1:]...)
+	v.cmd.Env = append(os.Environ(), "VIGIL_RUNTIME_DIR="+dir+"/run", "VIGIL_STATE_DIR="+dir+"/state", "STATE="+dir+"/state", "VIGIL_CAPTURE=", "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+	v.cmd.Stdout, v.cmd.Stderr = &v.out, &v.out
+	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	v.cmd.WaitDelay = time.Second
+	if err := v.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = v.cmd.Wait(); close(v.over) }()
+	t.Cleanup(v.end)
+	return v
+}
+
+// end asks vigil to end, and expects that it leaves nothing.
+func (v *vigil) end() {
+	touch(filepath.Join(v.dir, "go"))
+	var last control.Service
+	if c, err := client.Dial(v.path("run", control.SocketName)); err == nil {
+		if list, err := c.Services(context.Background(), nil); err == nil && len(list) == 1 {
+			last = list[0]
+		}
+		c.Close()
+	}
+	_ = v.cmd.Process.Signal(unix.SIGTERM)
+	select {
+	case <-v.over:
+	case <-time.After(patience):
+		v.t.Error("vigil does not end")
+		_ = v.cmd.Process.Kill()
+		<-v.over
+	}
+	if code := v.cmd.ProcessState.ExitCode(); code != 0 {
+		v.t.Errorf("vigil ended with %d", code)
+	}
+	if last.PID != 0 && unix.Kill(last.PID, 0) == nil {
+		v.t.Errorf("pid %d of the service is left", last.PID)
+		_ = unix.Kill(last.PID, unix.SIGKILL)
+	}
+	if last.Cgroup != "" {
+		if _, err := os.Stat(filepath.Dir(last.Cgroup)); err == nil {
+			v.t.Errorf("cgroup %s is left", filepath.Dir(last.Cgroup))
+		}
+	}
+	if v.t.Failed() {
+		v.t.Logf("vigil said:\n%s", v.out.String())
+	}
+	os.RemoveAll(v.dir)
+}
+
+func (v *vigil) path(parts ...string) string {
+	return filepath.Join(append([]string{v.dir}, parts...)...)
+}
+
+// await repeats a look until it is satisfied. A supervisor that is being
+// replaced does not answer for a moment.
+func await[T any](v *vigil, what string, get func(context.Context, *client.Client) (T, error), ok func(T) bool) T {
+	v.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(patience)
+	var got T
+	var err error
+	for {
+		got, err = look(v, get)
+		if err == nil && ok(got) {
+			return got
+		}
+		select {
+		case <-tick.C:
+		case <-v.over:
+			v.t.Fatalf("vigil ended, while waiting for: %s", what)
+		case <-limit:
+			v.t.Fatalf("not seen: %s; last %+v, %v", what, got, err)
+		}
+	}
+}
+
+func look[T any](v *vigil, get func(context.Context, *client.Client) (T, error)) (got T, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	c, err := client.Dial(v.path("run", control.SocketName))
+	if err != nil {
+		return got, err
+	}
+	defer c.Close()
+	return get(ctx, c)
+}
+
+func (v *vigil) service(what string, ok func(control.Service) bool) control.Service {
+	v.t.Helper()
+	return await(v, what, func(ctx context.Context, c *client.Client) (control.Service, error) {
+		list, err := c.Services(ctx, []string{"s"})
+		if err != nil || len(list) != 1 {
+			return control.Service{}, fmt.Errorf("%d services: %w", len(list), err)
+		}
+		return list[0], nil
+	}, ok)
+}
+
+func (v *vigil) state(state string) control.Service {
+	v.t.Helper()
+	return v.service("state "+state, func(s control.Service) bool { return s.State == state })
+}
+
+// replace is kill -9 of the supervisor; it returns when the next one answers.
+func (v *vigil) replace() {
+	v.t.Helper()
+	get := func(ctx context.Context, c *client.Client) (control.Instance, error) { return c.Instance(ctx) }
+	old := await(v, "a supervisor", get, func(control.Instance) bool { return true })
+	if err := unix.Kill(old.Supervisor, unix.SIGKILL); err != nil {
+		v.t.Fatal(err)
+	}
+	next := await(v, "another supervisor", get, func(i control.Instance) bool { return i.Supervisor != old.Supervisor })
+	if next.Epoch != old.Epoch+1 || next.KeeperPID != old.KeeperPID || next.KeeperPID != v.cmd.Process.Pid {
+		v.t.Errorf("after %+v came %+v", old, next)
+	}
+}
+
+func (v *vigil) ask(verb control.Verb, wait bool) {
+	v.t.Helper()
+	_, err := look(v, func(ctx context.Context, c *client.Client) ([]control.Result, error) {
+		return c.Ask(ctx, control.Ask{Verb: verb, Services: []string{"s"}, Wait: wait})
+	})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+}
