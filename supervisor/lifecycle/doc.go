@@ -15,7 +15,7 @@
 // is being taken waits for the evidence; a Start while the old tree is being
 // ended waits until it is gone; a Stop before the answer to a start has come
 // waits for that answer. What follows after the tree is gone is therefore not
-// remembered as a plan but read from Up, Asked and Again when the time comes.
+// remembered as a plan but read from Up, Asked and Once when the time comes.
 //
 // # Ends
 //
@@ -24,6 +24,15 @@
 // end that nobody asked for is a failure whatever its status. The keeper may
 // have started the next instance by itself, on a standing order; the event
 // Again tells of both the end and the start.
+//
+// # What overtakes what
+//
+// Events come from several descriptors, so some overtake others. Readiness that
+// arrives before the answer to the start is kept. A verdict that loses the race
+// against the keeper's standing order was about the old instance: the new one
+// stays. An empty tree may be told before the exit. A timer that was set for a
+// deadline which has moved since is ignored, and so is everything about another
+// instance than the current one.
 //
 // # Nothing is stuck
 //

@@ -50,7 +50,7 @@ func (w *world) perform(t *rapid.T, a Action) {
 	case ActionKillTree:
 		if a.Instance == w.inst {
 			w.order = false
-			w.killed()
+			w.killed(t)
 		}
 	case ActionStopSignal:
 		if a.Instance == w.inst && w.alive && rapid.Bool().Draw(t, "obeys") {
@@ -78,12 +78,17 @@ func (w *world) die(end End) {
 	}
 }
 
-func (w *world) killed() {
+func (w *world) killed(t *rapid.T) {
 	had := w.alive || w.tree
 	w.tree = false
-	if w.alive {
+	switch {
+	case w.alive && rapid.Bool().Draw(t, "empty first"):
+		w.alive = false
+		w.queue = append(w.queue, Event{Kind: EventEmpty, Instance: w.inst},
+			Event{Kind: EventExited, Instance: w.inst, Exit: End{Signal: 9, Code: -1}, Sentence: "it ended"})
+	case w.alive:
 		w.die(End{Signal: 9, Code: -1})
-	} else if had {
+	case had:
 		w.queue = append(w.queue, Event{Kind: EventEmpty, Instance: w.inst})
 	}
 }

@@ -53,13 +53,43 @@ func TestStateText(t *testing.T) {
 var owners = map[State]string{
 	Stopped:  "final: a request",
 	Starting: "the answer to the start (looked at again every 30 s), then readiness: the process, or start_timeout",
-	Running:  "the process; reset_after, at which the past is forgotten",
+	Running:  "the process; reset_after, at which the past is forgotten; after an announced stop stop_timeout, at which its beats are judged again",
 	Suspect:  "the process; the heartbeat's limit",
 	Freezing: "the answer of the capture, or its budget + 2 s",
 	Stopping: "the end of the tree; stop_timeout, then a kill that is repeated every 10 s",
 	Backoff:  "the delay of the restart policy",
 	Failed:   "final: a request",
 }
+
+// diagram shows the usual ways; the tables below are complete.
+const diagram = `
+The usual ways (the tables below are complete):
+
+` + "```mermaid" + `
+stateDiagram-v2
+    [*] --> stopped
+    stopped --> starting: start
+    starting --> running: ready
+    starting --> freezing: start time-out
+    running --> suspect: a sign of life is late
+    suspect --> running: it came after all
+    running --> freezing: verdict
+    suspect --> freezing: verdict
+    freezing --> stopping: evidence taken, or budget over
+    starting --> stopping: exited, or stop
+    running --> stopping: exited, or stop
+    suspect --> stopping: exited, or stop
+    running --> starting: again, by the keeper
+    stopping --> starting: tree gone, restart at once
+    stopping --> backoff: tree gone, restart later
+    stopping --> stopped: tree gone, not wanted
+    stopping --> failed: tree gone, gave up
+    backoff --> starting: delay over, or start
+    backoff --> stopped: stop
+    failed --> starting: start
+    failed --> stopped: stop
+` + "```" + `
+`
 
 func document() []byte {
 	var b bytes.Buffer
@@ -68,6 +98,7 @@ func document() []byte {
 	for _, s := range States() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", s, owners[s])
 	}
+	b.WriteString(diagram)
 	b.WriteString("\nAn event about another instance than the current one changes nothing: events can come twice.\n")
 	for _, s := range States() {
 		fmt.Fprintf(&b, "\n## %s\n\n| event | what it does |\n|---|---|\n", s)

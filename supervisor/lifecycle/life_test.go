@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -130,5 +132,17 @@ func TestEarlyTimerIsIgnored(t *testing.T) {
 	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned}, Event{Kind: EventTimer})
 	if l.s.State != Starting {
 		t.Fatalf("a timer before its time has led to %s", l.s.State)
+	}
+}
+
+// The service is kept as a note between two supervisors.
+func TestServiceSurvivesItsNote(t *testing.T) {
+	l := newLife(nil)
+	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned}, Event{Kind: EventStopping},
+		Event{Kind: EventExited, Exit: End{Code: -1, Signal: 11, Core: true}, Sentence: "it crashed"}, Event{Kind: EventEmpty})
+	b, err := json.Marshal(l.s)
+	var back Service
+	if err != nil || json.Unmarshal(b, &back) != nil || !reflect.DeepEqual(back, l.s) {
+		t.Fatalf("%+v came back as %+v (%v)", l.s, back, err)
 	}
 }
