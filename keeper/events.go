@@ -3,6 +3,7 @@ package keeper
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
 
@@ -119,6 +120,7 @@ func (k *Keeper) forget(c *child) {
 // onSpawned takes the outcome of a start.
 func (k *Keeper) onSpawned(r spawned) {
 	k.inFlight--
+	k.tidy.started(clock.Boot())
 	c := k.children[r.id]
 	c.starting = false
 	if r.fail != nil {

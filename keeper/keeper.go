@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,6 +59,7 @@ type Keeper struct {
 	term      *protocol.Event // a request to end, kept until Quit
 	quit      *protocol.Quit
 	stopping  *ownStop
+	tidy      tidy
 	ownStopAt time.Duration // when the own stop begins, if no supervisor took the request; 0: never
 
 	deaths  chan death
@@ -126,6 +130,7 @@ func (k *Keeper) prepareHost() error {
 		k.noCgroup = err.Error()
 		return nil
 	}
+	k.sweep(base.Path())
 	sub, err := base.Make(k.groupName())
 	if err != nil {
 		k.noCgroup = err.Error()
@@ -133,6 +138,24 @@ func (k *Keeper) prepareHost() error {
 	}
 	k.cgroups = &sub
 	return nil
+}
+
+// sweep removes the empty groups that keepers of this name left when they were
+// killed. One that holds processes cannot be removed, and stays.
+func (k *Keeper) sweep(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		pid, ours := strings.CutPrefix(e.Name(), "vigil-"+k.opt.Name+".")
+		if n, err := strconv.Atoi(pid); !ours || err != nil || unix.Kill(n, 0) != unix.ESRCH {
+			continue
+		}
+		if g, err := cgroup.Open(filepath.Join(dir, e.Name())); err == nil {
+			_ = g.Remove() // EBUSY: services of the dead keeper live on
+		}
+	}
 }
 
 // groupName is unlike that of another vigil of the same name elsewhere.
@@ -165,7 +188,7 @@ func (k *Keeper) loop() {
 func (k *Keeper) untilNext() time.Duration {
 	next := time.Hour
 	now := clock.Boot()
-	for _, at := range []time.Duration{k.sup.nextStart, k.sup.beatLimit(), k.stopping.next(), k.ownStopAt} {
+	for _, at := range []time.Duration{k.sup.nextStart, k.sup.beatLimit(), k.stopping.next(), k.ownStopAt, k.tidy.at} {
 		if at > 0 {
 			next = min(next, max(at-now, 0))
 		}
@@ -176,6 +199,7 @@ func (k *Keeper) untilNext() time.Duration {
 func (k *Keeper) onTime(now time.Duration) {
 	k.superviseSupervisor(now)
 	k.goOnStopping(now)
+	k.tidy.onTime(now)
 	k.quitWhenEmpty()
 }
 

@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sort"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,6 +52,7 @@ type Supervisor struct {
 	started  time.Time
 	limits   []string
 	lastBeat time.Duration
+	tidy     tidy
 
 	stopping bool          // all services are asked to stop
 	giveUpAt time.Duration // when evidence under way is left behind
@@ -61,6 +64,8 @@ type Supervisor struct {
 // Run is the life of a supervisor. It returns the status of the vigil as a
 // whole; the keeper has been told of it.
 func Run(o Options) (int, error) {
+	// See the keeper: whoever reads our words may go away.
+	signal.Ignore(syscall.SIGPIPE)
 	s, err := newSupervisor(o)
 	if err != nil {
 		return 0, err
@@ -207,8 +212,10 @@ func (s *Supervisor) drain() {
 func (s *Supervisor) untilNext() time.Duration {
 	now := clock.Boot()
 	next := s.lastBeat + beatEvery
-	if s.giveUpAt > 0 {
-		next = min(next, s.giveUpAt)
+	for _, at := range []time.Duration{s.giveUpAt, s.tidy.at} {
+		if at > 0 {
+			next = min(next, at)
+		}
 	}
 	for _, v := range s.services {
 		if at := v.next(); at > 0 {
@@ -226,6 +233,7 @@ func (s *Supervisor) onTime(now time.Duration) {
 	for _, name := range s.names {
 		s.services[name].onTime(now)
 	}
+	s.tidy.onTime(now)
 	s.jobs.goOn(s)
 	s.finishWhenDone(now)
 }

@@ -19,11 +19,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vigil-supervisor/vigil/bench/internal/rig"
+	"github.com/vigil-supervisor/vigil/internal/rig"
 )
 
 // settleLimit bounds the wait for two equal readings.
 const settleLimit = 60 * time.Second
+
+// settleStep is between two readings. vigil gives memory back 3 s after its last
+// start.
+const settleStep = 4 * time.Second
 
 // among is how many services the peers get.
 const among = 100
@@ -92,12 +96,12 @@ func read(root int, role func(pid int) string) reading {
 	return r
 }
 
-// settled reads until two readings, a second apart, differ by less than 1 %.
+// settled reads until two readings, settleStep apart, differ by less than 1 %.
 func settled(root int, role func(pid int) string) (reading, error) {
 	last, at := read(root, role), time.Now()
 	var now reading
 	err := rig.Wait("memory to settle", settleLimit, func() (bool, error) {
-		if time.Since(at) < time.Second {
+		if time.Since(at) < settleStep {
 			return false, nil
 		}
 		now, at = read(root, role), time.Now()

@@ -26,7 +26,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-supervisor/vigil/bench/internal/rig"
+	"github.com/vigil-supervisor/vigil/internal/rig"
 )
 
 // What the probe finds in its environment.

@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-supervisor/vigil/bench/internal/rig"
+	"github.com/vigil-supervisor/vigil/internal/rig"
 )
 
 // What the service finds in its environment: FIFOs that tell it to begin, and
