@@ -14,6 +14,10 @@ import (
 
 // takeSignals makes the keeper the place that receives signals.
 func (k *Keeper) takeSignals() (stop func()) {
+	// Go ends a program that writes to a broken pipe on descriptor 1 or 2; a
+	// terminal or a log reader that goes away must not take the keeper with it.
+	// Children start with every disposition at its default (spawn).
+	signal.Ignore(syscall.SIGPIPE)
 	signal.Notify(k.signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	return func() { signal.Stop(k.signals) }
 }
