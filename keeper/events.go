@@ -120,7 +120,7 @@ func (k *Keeper) forget(c *child) {
 // onSpawned takes the outcome of a start.
 func (k *Keeper) onSpawned(r spawned) {
 	k.inFlight--
-	k.tidy.started(clock.Boot())
+	k.tidy.Worked(clock.Boot())
 	c := k.children[r.id]
 	c.starting = false
 	if r.fail != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/internal/cgroup"
 	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/tidy"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
 
@@ -59,7 +60,7 @@ type Keeper struct {
 	term      *protocol.Event // a request to end, kept until Quit
 	quit      *protocol.Quit
 	stopping  *ownStop
-	tidy      tidy
+	tidy      tidy.Tidy
 	ownStopAt time.Duration // when the own stop begins, if no supervisor took the request; 0: never
 
 	deaths  chan death
@@ -188,7 +189,7 @@ func (k *Keeper) loop() {
 func (k *Keeper) untilNext() time.Duration {
 	next := time.Hour
 	now := clock.Boot()
-	for _, at := range []time.Duration{k.sup.nextStart, k.sup.beatLimit(), k.stopping.next(), k.ownStopAt, k.tidy.at} {
+	for _, at := range []time.Duration{k.sup.nextStart, k.sup.beatLimit(), k.stopping.next(), k.ownStopAt, k.tidy.Next()} {
 		if at > 0 {
 			next = min(next, max(at-now, 0))
 		}
@@ -199,7 +200,7 @@ func (k *Keeper) untilNext() time.Duration {
 func (k *Keeper) onTime(now time.Duration) {
 	k.superviseSupervisor(now)
 	k.goOnStopping(now)
-	k.tidy.onTime(now)
+	k.tidy.OnTime(now)
 	k.quitWhenEmpty()
 }
 

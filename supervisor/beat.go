@@ -32,7 +32,7 @@ func (v *service) socketPath() string {
 // The receiver asks belongs on its own goroutine, so the members are handed
 // over atomically.
 func (v *service) listen() error {
-	belongs := v.members()
+	belongs, home := v.members(), v.home()
 	kept := v.socket != nil
 	if !kept {
 		f, err := watchdog.Listen(v.socketPath())
@@ -43,11 +43,16 @@ func (v *service) listen() error {
 	}
 	r, err := watchdog.FromFile(v.socket, watchdog.Options{
 		Belongs: func(pid, pidfd int) (bool, string) {
-			m := belongs.Load()
-			if m == nil {
-				return false, "the service has no process"
+			why := "the service has no process"
+			if m := belongs.Load(); m != nil {
+				var ok bool
+				if ok, why = m.Belongs(pid, pidfd); ok {
+					return true, ""
+				}
 			}
-			return m.Belongs(pid, pidfd)
+			// An instance that the keeper has just started speaks before the
+			// loop has heard of it.
+			return marked(home, pid), why
 		},
 		Deliver: func(e watchdog.Event) { v.s.post(func() { v.onDatagram(e) }) },
 		Buffers: v.s.notifies,
@@ -157,7 +162,6 @@ func (v *service) onPhases(m wire.Message) {
 	case m.Reloading:
 		v.s.event(v.cfg.Name, "reloading", "it reads its configuration again")
 	case m.Stopping:
-		v.signs.Suspend()
 		v.step(lifecycle.Event{Kind: lifecycle.EventStopping, Instance: v.life.Instance})
 	}
 }
@@ -209,6 +213,5 @@ func (v *service) onVerdict(d watchdog.Verdict) {
 
 func (v *service) confirm(text string) {
 	v.s.event(v.cfg.Name, "verdict", "hang: "+text)
-	v.signs.Suspend()
 	v.step(lifecycle.Event{Kind: lifecycle.EventConfirmed, Instance: v.life.Instance, Cause: snapshot.CauseHang, Sentence: text})
 }

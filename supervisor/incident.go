@@ -22,6 +22,9 @@ func (j *job) complete() (snapshot.Incident, error) {
 	j.settle()
 	j.mergeCapture()
 	j.keepCore()
+	if !j.capture.keepCore {
+		removeMemory(j.writing.Dir())
+	}
 	stacks := j.stacks()
 	if said := j.lastWords(); said != "" {
 		j.verdict = said + "; " + j.verdict
@@ -79,6 +82,16 @@ func (j *job) keepCore() {
 	}
 }
 
+// removeMemory removes what an analysis that was killed left of the process's
+// memory. The analysis does it itself when it ends well.
+func removeMemory(dir string) {
+	for _, name := range []string{snapshot.FileCore, snapshot.FileCore + ".tmp", snapshot.FileExe, snapshot.FileExe + ".tmp"} {
+		// What is not there is as good as removed; what cannot be removed shows
+		// in the incident's files.
+		_ = os.Remove(filepath.Join(dir, name))
+	}
+}
+
 // readLimited reads a file of the helper, which is not trusted with its size.
 func readLimited(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
@@ -122,15 +135,21 @@ func (j *job) stacks() *snapshot.Stacks {
 }
 
 // fatalPrefixes begin the line in which a runtime says why it ends: Go's panic
-// and fatal error, a C library's abort and assert, a JVM's last words.
-var fatalPrefixes = []string{"panic: ", "fatal error: ", "# A fatal error has been detected", "terminate called after", "*** "}
+// and fatal error, a C library's abort, a JVM's last words.
+var fatalPrefixes = []string{"panic: ", "fatal error: ", "# A fatal error has been detected", "terminate called after", "*** ",
+	"java.lang.OutOfMemoryError", "Terminating due to java.lang.OutOfMemoryError", "Aborting due to java.lang.OutOfMemoryError"}
 
 // maxWords bounds what of such a line goes into the sentence.
 const maxWords = 200
 
-// lastWords is what the program itself said of its crash.
+// lastWords is what the program itself said of an end that nobody asked for.
 func (j *job) lastWords() string {
-	if j.incident.Cause != snapshot.CauseCrash || j.inst == nil {
+	switch j.incident.Cause {
+	case snapshot.CauseCrash, snapshot.CauseExit, snapshot.CauseKilled:
+	default:
+		return ""
+	}
+	if j.inst == nil {
 		return ""
 	}
 	for _, l := range j.inst.Lines(-1) {

@@ -24,7 +24,7 @@ func (v *service) perform(a lifecycle.Action) {
 	case lifecycle.ActionKillTree:
 		v.s.ask(protocol.TKill, protocol.Kill{ID: v.id()})
 	case lifecycle.ActionOrder:
-		v.s.ask(protocol.TOrder, protocol.Order{ID: v.id(), Again: a.Again})
+		v.s.ask(protocol.TOrder, protocol.Order{ID: v.id(), Again: a.Again && v.mayOrder()})
 	case lifecycle.ActionCapture:
 		v.capture(a)
 	case lifecycle.ActionEvidence:
@@ -33,15 +33,28 @@ func (v *service) perform(a lifecycle.Action) {
 	case lifecycle.ActionSuspendBeats:
 		v.signs.Suspend()
 	case lifecycle.ActionResumeBeats:
-		for _, d := range v.signs.Resume(clock.Boot()) {
-			v.onVerdict(d)
-		}
+		v.resumeBeats()
 	case lifecycle.ActionAnnounce:
 		v.s.event(v.cfg.Name, "state", a.Text)
 	case lifecycle.ActionAlert:
 		v.s.event(v.cfg.Name, "alert", a.Text)
 	case lifecycle.ActionDone:
 		v.done = true
+	}
+}
+
+// mayOrder reports whether the keeper may start the service by itself: it cannot
+// make the pipe on which readiness is told.
+func (v *service) mayOrder() bool { return v.cfg.Ready.FD == 0 }
+
+// resumeBeats judges beats again, unless an operator holds the process. What
+// that finds is judged after the step under way.
+func (v *service) resumeBeats() {
+	if v.stopped != 0 {
+		return
+	}
+	for _, d := range v.signs.Resume(clock.Boot()) {
+		v.s.later(func() { v.onVerdict(d) })
 	}
 }
 
@@ -93,7 +106,7 @@ func (v *service) spawn(again bool) {
 	}
 	cfg, socket := v.cfg, v.socketPath()
 	go func() {
-		start, found, err := prepareStart(cfg, socket)
+		start, found, err := prepareStart(cfg, socket, &v.s.runtimes)
 		v.s.post(func() {
 			if v.life.Instance != instance {
 				return
@@ -104,7 +117,7 @@ func (v *service) spawn(again bool) {
 				return
 			}
 			v.exe, v.runtime = start.Path, found.runtime
-			start.Key, start.Instance, start.Again = cfg.Name, instance, again
+			start.Key, start.Instance, start.Again = cfg.Name, instance, again && v.mayOrder()
 			v.request(start)
 		})
 	}()
@@ -174,13 +187,13 @@ type found struct{ runtime string }
 
 // prepareStart turns the configuration into a request. It reads files and the
 // user database, so it runs beside the loop.
-func prepareStart(cfg config.Service, socket string) (protocol.Start, found, error) {
+func prepareStart(cfg config.Service, socket string, known *runtimes) (protocol.Start, found, error) {
 	var start protocol.Start
 	path, err := config.Resolve(cfg)
 	if err != nil {
 		return start, found{}, err
 	}
-	f := found{runtime: runtimeOf(cfg, path)}
+	f := found{runtime: known.of(cfg, path)}
 	env := config.Environment(cfg, os.Environ())
 	cred, err := credentialOf(cfg, &env)
 	if err != nil {

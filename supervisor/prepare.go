@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -15,12 +16,12 @@ import (
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 )
 
-// runtimeOf says what kind of program it is, from the file that is started.
-func runtimeOf(cfg config.Service, path string) string {
+// of says what kind of program it is, from the file that is started.
+func (r *runtimes) of(cfg config.Service, path string) string {
 	if cfg.Runtime != "" && cfg.Runtime != "auto" {
 		return cfg.Runtime
 	}
-	if _, err := buildinfo.ReadFile(path); err == nil {
+	if r.isGo(path) {
 		return "go"
 	}
 	base := filepath.Base(path)
@@ -33,6 +34,46 @@ func runtimeOf(cfg config.Service, path string) string {
 		return "node"
 	}
 	return "native"
+}
+
+// runtimes remembers which executables are Go programs: to find out means to
+// read a good part of the file, and a service may be started often. Starts are
+// prepared beside the loop, hence the lock.
+type runtimes struct {
+	mu    sync.Mutex
+	known map[identity]bool
+}
+
+// identity is a file as long as nobody writes to it.
+type identity struct {
+	dev, ino uint64
+	size     int64
+	changed  unix.Timespec
+}
+
+// maxRuntimes bounds the memory; beyond it everything is looked at anew.
+const maxRuntimes = 1024
+
+func (r *runtimes) isGo(path string) bool {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return false
+	}
+	id := identity{uint64(st.Dev), st.Ino, st.Size, st.Ctim}
+	r.mu.Lock()
+	is, ok := r.known[id]
+	r.mu.Unlock()
+	if ok {
+		return is
+	}
+	_, err := buildinfo.ReadFile(path)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.known) >= maxRuntimes || r.known == nil {
+		r.known = map[identity]bool{}
+	}
+	r.known[id] = err == nil
+	return err == nil
 }
 
 func hasVariable(env []string, name string) bool {

@@ -87,6 +87,9 @@ func (s *Supervisor) recoverStore() {
 		}
 		w, err := s.store.Resume(u.ID)
 		if err == nil {
+			if cfg, ok := s.opt.Config.Service(u.Marker.Service); !ok || !cfg.Capture.KeepCore {
+				removeMemory(w.Dir())
+			}
 			_, err = w.Abandon("vigil's supervisor was replaced before this incident was complete")
 		}
 		if err != nil {
@@ -99,11 +102,6 @@ func (s *Supervisor) recoverStore() {
 // told by the keeper's events, which follow; only a start whose answer got lost
 // is settled here.
 func (v *service) recover(text []byte, c recoveredChild, has bool) error {
-	if v.socket != nil {
-		if err := v.listen(); err != nil {
-			return err
-		}
-	}
 	if len(text) > 0 {
 		var n note
 		if err := json.Unmarshal(text, &n); err != nil {
@@ -119,6 +117,10 @@ func (v *service) recover(text []byte, c recoveredChild, has bool) error {
 		c.files.close()
 	default:
 		v.recoverChild(c)
+	}
+	// Only now is it known who may speak for the service.
+	if v.socket != nil && v.receiver == nil {
+		return v.listen()
 	}
 	return nil
 }

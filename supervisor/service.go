@@ -257,7 +257,7 @@ func (v *service) adopt(st protocol.Started, files childFiles) {
 		v.pidfd.Close()
 	}
 	v.pidfd = files.pidfd
-	v.s.tidy.started(clock.Boot())
+	v.s.tidy.Worked(clock.Boot())
 	v.inst = v.output.Begin()
 	v.readers = nil
 	for _, one := range []struct {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/control/server"
 	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/tidy"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
@@ -41,6 +42,7 @@ type Supervisor struct {
 	notifies *watchdog.Buffers
 	stdout   *logs.Echo
 	stderr   *logs.Echo
+	runtimes runtimes
 	jobs     jobs // captures and analyses under way
 
 	tasks    chan func()
@@ -52,7 +54,7 @@ type Supervisor struct {
 	started  time.Time
 	limits   []string
 	lastBeat time.Duration
-	tidy     tidy
+	tidy     tidy.Tidy
 
 	stopping bool          // all services are asked to stop
 	giveUpAt time.Duration // when evidence under way is left behind
@@ -64,6 +66,8 @@ type Supervisor struct {
 // Run is the life of a supervisor. It returns the status of the vigil as a
 // whole; the keeper has been told of it.
 func Run(o Options) (int, error) {
+	// It was started from /proc/self/exe, whose name would be "exe" (proc(5)).
+	_ = os.WriteFile("/proc/self/comm", []byte("vigil"), 0)
 	// See the keeper: whoever reads our words may go away.
 	signal.Ignore(syscall.SIGPIPE)
 	s, err := newSupervisor(o)
@@ -212,7 +216,7 @@ func (s *Supervisor) drain() {
 func (s *Supervisor) untilNext() time.Duration {
 	now := clock.Boot()
 	next := s.lastBeat + beatEvery
-	for _, at := range []time.Duration{s.giveUpAt, s.tidy.at} {
+	for _, at := range []time.Duration{s.giveUpAt, s.tidy.Next()} {
 		if at > 0 {
 			next = min(next, at)
 		}
@@ -233,7 +237,7 @@ func (s *Supervisor) onTime(now time.Duration) {
 	for _, name := range s.names {
 		s.services[name].onTime(now)
 	}
-	s.tidy.onTime(now)
+	s.tidy.OnTime(now)
 	s.jobs.goOn(s)
 	s.finishWhenDone(now)
 }
