@@ -27,6 +27,9 @@ func (k *Keeper) onDeath(d death) {
 }
 
 func (k *Keeper) onStop(c *child, d death) {
+	if c.killing {
+		return // our own doing: a tree without a cgroup is stopped before it is killed
+	}
 	e := protocol.Event{Key: c.spec.Key, Inst: c.spec.Instance, Kind: protocol.EventContinued}
 	c.stopped = 0
 	if d.code == cldStopped {

@@ -70,7 +70,7 @@ func TestStart(t *testing.T) {
 	if got := readLine(t, c.err); got != "bad" {
 		t.Errorf("stderr %q", got)
 	}
-	if c.Ticks == 0 || c.Boot == 0 || c.Instance != 1 {
+	if c.Boot == 0 || c.Instance != 1 { // Ticks may be 0: it ends at once
 		t.Errorf("started %+v", c.Started)
 	}
 	e := s.event(protocol.EventExited)

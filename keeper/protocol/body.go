@@ -79,7 +79,7 @@ type Start struct {
 // Started is the answer to a Start that worked: execve has succeeded.
 type Started struct {
 	PID      int           `json:"pid"`
-	Ticks    uint64        `json:"ticks"` // start time, field 22 of /proc/PID/stat
+	Ticks    uint64        `json:"ticks"` // start time, field 22 of /proc/PID/stat; 0: it was over before that could be read
 	Instance uint64        `json:"instance"`
 	Boot     time.Duration `json:"boot"` // CLOCK_BOOTTIME of the start
 	Cgroup   string        `json:"cgroup,omitempty"`
