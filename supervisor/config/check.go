@@ -36,11 +36,16 @@ func (s *Service) checkHere(d *decoder) {
 	default:
 		key = "groups"
 	}
-	own := uid == uint32(os.Geteuid()) && gid == uint32(os.Getegid())
 	switch {
 	case err != nil:
 		d.fail(s.seen.place(key), "%v", err)
-	case set && os.Geteuid() != 0 && !own:
+	case set && !mayBecome(uid, gid, uint32(os.Geteuid()), uint32(os.Getegid())):
 		d.fail(s.seen.place(key), "service %q cannot run as another user or group: start vigil as root, or drop the key", s.Name)
 	}
+}
+
+// mayBecome reports whether a process of user and group euid and egid can start
+// one of uid and gid: root can, everybody else only as what it is.
+func mayBecome(uid, gid, euid, egid uint32) bool {
+	return euid == 0 || uid == euid && gid == egid
 }

@@ -30,19 +30,26 @@ func Files(args []string) ([]string, error) {
 	if _, err := os.Stat(localFile); err == nil {
 		return []string{localFile}, nil
 	}
-	var files []string
-	if _, err := os.Stat(systemFile); err == nil {
-		files = append(files, systemFile)
+	files, err := systemFiles(systemFile, systemDrop)
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%w: name one, or make %s or %s", ErrNoFiles, localFile, systemFile)
 	}
-	more, err := filepath.Glob(systemDrop)
+	return files, err
+}
+
+// systemFiles returns the main file, if there is one, and those that match drop
+// in the order of their names.
+func systemFiles(main, drop string) ([]string, error) {
+	var files []string
+	if _, err := os.Stat(main); err == nil {
+		files = append(files, main)
+	}
+	more, err := filepath.Glob(drop)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for %s: %w", systemDrop, err)
+		return nil, fmt.Errorf("cannot look for %s: %w", drop, err)
 	}
 	slices.Sort(more)
-	if files = append(files, more...); len(files) == 0 {
-		return nil, fmt.Errorf("%w: name one, or make %s or %s", ErrNoFiles, localFile, systemFile)
-	}
-	return files, nil
+	return append(files, more...), nil
 }
 
 // Load reads the files as one configuration. The error is Errors: all mistakes,

@@ -12,6 +12,7 @@ type loader struct {
 	config  *Config
 	rows    []row
 	defined map[string]place
+	broken  bool // some file is, so not all services are known
 	mistakes
 }
 
@@ -29,6 +30,7 @@ func (l *loader) whole(file, message string) {
 
 func (l *loader) read(file string, data []byte) {
 	doc := parseDocument(file, data)
+	l.broken = l.broken || doc.broken
 	var d decoder
 	for _, name := range doc.root.names {
 		e := doc.root.keys[name]
@@ -89,6 +91,9 @@ func (l *loader) services(d *decoder, n *node, broken bool) {
 func (l *loader) check() {
 	if len(l.config.Services) == 0 && l.count == 0 && len(l.config.Files) > 0 {
 		l.whole(l.config.Files[0], "there is no service in it: add a table like [service.web] with a command")
+	}
+	if l.broken {
+		return
 	}
 	var d decoder
 	checkOrder(&d, l.config.Services, l.defined)
