@@ -144,6 +144,9 @@ func TestStoppedAndContinued(t *testing.T) {
 	r := newRig(t, 0)
 	s, _ := r.charge()
 	c := s.start(shell("a", "echo up; exec sleep 1000"))
+	if c.Ticks == 0 {
+		t.Error("the start time of a process that lives is not told")
+	}
 	c.line(t)
 	signal := func(n syscall.Signal) {
 		s.ok(protocol.TSignal, protocol.Signal{ID: c.id, Number: int(n), Scope: protocol.ScopeGroup})
