@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
@@ -193,7 +194,11 @@ func prepareStart(cfg config.Service, socket string, known *runtimes) (protocol.
 	if err != nil {
 		return start, found{}, err
 	}
-	f := found{runtime: known.of(cfg, path)}
+	file := path // as the service will see it, from its working directory
+	if !filepath.IsAbs(file) && cfg.Directory != "" {
+		file = filepath.Join(cfg.Directory, file)
+	}
+	f := found{runtime: known.of(cfg, file)}
 	env := config.Environment(cfg, os.Environ())
 	cred, err := credentialOf(cfg, &env)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -41,12 +42,15 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "vigil")
-	if out, err := exec.Command("go", "build", "-o", path, "../cmd/vigil").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "cannot build vigil: %v\n%s", err, out)
-		return 1
+	for _, b := range []struct{ name, source string }{
+		{"vigil", "../cmd/vigil"}, {"helper/vigil-capture", "../cmd/vigil-capture"}, {"wedge", "../examples/wedge"},
+	} {
+		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, b.name), b.source).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "cannot build %s: %v\n%s", b.name, err, out)
+			return 1
+		}
 	}
-	if err := os.Setenv(binaryEnv, path); err != nil {
+	if err := os.Setenv(binaryEnv, filepath.Join(dir, "vigil")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -170,16 +174,29 @@ type vigil struct {
 // service. Before prepares the state directory, in a shell that becomes vigil.
 func up(t *testing.T, role, more, before string) *vigil {
 	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return upCommand(t, []string{exe}, fmt.Sprintf("environment = { %s = %q }\n%s", roleEnv, role, more), before, "")
+}
+
+// upWedge starts vigil with the example service, and with its capture helper.
+func upWedge(t *testing.T, more string) *vigil {
+	t.Helper()
+	bin := filepath.Dir(os.Getenv(binaryEnv))
+	command := []string{filepath.Join(bin, "wedge"), "-listen", "127.0.0.1:0", "-addr-file", "address"}
+	return upCommand(t, command, more, "", filepath.Join(bin, "helper", "vigil-capture"))
+}
+
+func upCommand(t *testing.T, command []string, more, before, capture string) *vigil {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "vigil-e2e-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := &vigil{t: t, dir: dir, over: make(chan struct{})}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := fmt.Sprintf("[service.s]\ncommand = [%q]\ndirectory = %q\nenvironment = { %s = %q }\n%s\n", exe, dir, roleEnv, role, more)
+	text := fmt.Sprintf("[service.s]\ncommand = [%s]\ndirectory = %q\n%s\n", quoted(command), dir, more)
 	file := filepath.Join(dir, "vigil.toml")
 	for _, d := range []string{"run", "state"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
@@ -195,7 +212,7 @@ func up(t *testing.T, role, more, before string) *vigil {
 		args = append([]string{"unshare", "-m", "sh", "-c", before + `; exec "$@"`, "sh"}, args...)
 	}
 	v.cmd = exec.Command(args[0], args[1:]...)
-	v.cmd.Env = append(os.Environ(), "VIGIL_RUNTIME_DIR="+dir+"/run", "VIGIL_STATE_DIR="+dir+"/state", "STATE="+dir+"/state", "VIGIL_CAPTURE=", "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+	v.cmd.Env = append(os.Environ(), "VIGIL_RUNTIME_DIR="+dir+"/run", "VIGIL_STATE_DIR="+dir+"/state", "STATE="+dir+"/state", "VIGIL_CAPTURE="+capture, "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
 	v.cmd.Stdout, v.cmd.Stderr = &v.out, &v.out
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	v.cmd.WaitDelay = time.Second
@@ -205,6 +222,14 @@ func up(t *testing.T, role, more, before string) *vigil {
 	go func() { _ = v.cmd.Wait(); close(v.over) }()
 	t.Cleanup(v.end)
 	return v
+}
+
+func quoted(list []string) string {
+	var b strings.Builder
+	for _, s := range list {
+		fmt.Fprintf(&b, "%q, ", s)
+	}
+	return b.String()
 }
 
 // end asks vigil to end, and expects that it leaves nothing.

@@ -14,7 +14,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Check a configuration and print the plan",
 		Long: "Check a configuration. Mistakes are printed one a line as file:line:column, and the\n" +
 			"exit code is 1; without mistakes the plan is printed: what starts in which order,\n" +
-			"when it is started again, and when vigil gives up. The files are those of vigil up.",
+			"when it is started again, and when vigil gives up. Users, directories and programs that\n" +
+			"do not exist on this machine are warnings. The files are those of vigil up.",
 		Example: "  vigil check shop.toml",
 		RunE: a.do(func(_ *cobra.Command, files []string) error {
 			return a.check(files)
@@ -30,6 +31,10 @@ func (a *app) check(files []string) error {
 	}
 	if _, err := fmt.Fprint(a.out, a.clean(a.out, config.Plan(c))); err != nil {
 		return fmt.Errorf("cannot write plan: %w", err)
+	}
+	// It may be for another machine, or what is missing may come: a warning.
+	for _, w := range c.Check() {
+		fmt.Fprintln(a.err, a.clean(a.err, "warning: on this machine: "+w.Error()))
 	}
 	return nil
 }

@@ -1,0 +1,102 @@
+package supervisor_test
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/vigil-supervisor/vigil/control"
+	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/store"
+)
+
+const wedgeKeys = `ready.notify = true
+heartbeat.timeout = "1s"
+`
+
+// call asks the example service for something; it may die of it.
+func (v *vigil) call(path string) {
+	v.t.Helper()
+	address, err := os.ReadFile(v.path("address"))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if resp, err := http.Get("http://" + strings.TrimSpace(string(address)) + path); err == nil {
+		resp.Body.Close()
+	}
+}
+
+// incident waits for the service's next instance and for the incident of the
+// former one.
+func (v *vigil) incidentOfFirst() store.Full {
+	v.t.Helper()
+	s := v.service("the second instance and an incident", func(s control.Service) bool {
+		return s.Instance == 2 && s.Ready && s.Incident != ""
+	})
+	st, err := store.OpenRead(v.path("state", "incidents"))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	full, err := st.Load(s.Incident)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return full
+}
+
+// TestHang: a deadlocked Go service is captured before it is restarted.
+func TestHang(t *testing.T) {
+	v := upWedge(t, wedgeKeys)
+	v.service("ready", func(s control.Service) bool { return s.Ready })
+	v.call("/deadlock")
+	full := v.incidentOfFirst()
+	i := full.Incident
+	if i.Cause != snapshot.CauseHang || i.Instance != 1 || i.Status != snapshot.StatusComplete || i.Freeze == nil || i.Freeze.Bytes == 0 {
+		t.Errorf("incident %+v", i)
+	}
+	if full.Stacks == nil || len(full.Stacks.Deadlocks) == 0 || !strings.Contains(i.Sentence, "deadlocked on sync.Mutex") {
+		t.Errorf("no deadlock in %q, %+v", i.Sentence, full.Stacks)
+	}
+	if full.Process == nil || len(full.Process.Threads) == 0 || len(full.Timeline) == 0 || len(full.Output) == 0 {
+		t.Errorf("process, timeline or output is missing: %v", full.Problems)
+	}
+	if _, err := os.Stat(v.path("state", "incidents", i.ID, snapshot.FileCore)); err == nil {
+		t.Error("the memory of the service was kept")
+	}
+}
+
+// TestCrash: a panic of a Go service leaves a core, which is read and removed.
+func TestCrash(t *testing.T) {
+	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := upWedge(t, wedgeKeys)
+	v.service("ready", func(s control.Service) bool { return s.Ready })
+	v.call("/crash")
+	full := v.incidentOfFirst()
+	i := full.Incident
+	if i.Cause != snapshot.CauseCrash || i.Exit == nil || i.Exit.Signal != "ABRT" || !strings.Contains(i.Sentence, "panic: assignment to entry in nil map") {
+		t.Errorf("incident %+v, exit %+v", i, i.Exit)
+	}
+	if !strings.Contains(string(full.Output), "goroutine ") {
+		t.Errorf("no traceback in the last output: %q", full.Output)
+	}
+	if strings.ContainsAny(string(pattern[:1]), "|@/") {
+		if full.Stacks == nil && len(i.Missing) == 0 {
+			t.Error("there are no stacks, and nothing says why")
+		}
+		return // the machine's cores go elsewhere; that this is said has been seen
+	}
+	if full.Stacks == nil || full.Stacks.Unwound == 0 {
+		t.Errorf("no stacks from the core: %v", i.Missing)
+	}
+	if list, err := os.ReadDir(v.dir); err == nil {
+		for _, e := range list {
+			if strings.HasPrefix(e.Name(), "core") {
+				t.Errorf("%s is left in the working directory", e.Name())
+			}
+		}
+	}
+}
