@@ -158,7 +158,6 @@ func (b backend) Ask(ctx context.Context, a control.Ask) ([]control.Result, erro
 // Logs emits the kept lines, then new ones.
 func (b backend) Logs(ctx context.Context, name string, lines int, follow bool, emit func(control.Line) error) error {
 	var f *logs.Follower
-	var kept []control.Line
 	var instance uint64
 	err := b.call(func() {
 		v, ok := b.s.services[name]
@@ -175,7 +174,6 @@ func (b backend) Logs(ctx context.Context, name string, lines int, follow bool, 
 		return fmt.Errorf("cannot show output of %q: %w", name, control.ErrNotFound)
 	}
 	defer f.Close()
-	_ = kept
 	return follower{f, instance, follow, emit}.run(ctx)
 }
 

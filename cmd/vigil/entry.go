@@ -9,9 +9,6 @@ import (
 	"github.com/vigil-supervisor/vigil/supervisor"
 )
 
-// linked reports whether this binary can start services.
-const linked = true
-
 // runKeeper keeps services in the foreground until they are done. argv are the
 // arguments of the supervisor.
 func runKeeper(p place.Place, argv []string) (code int, err error) {

@@ -31,9 +31,6 @@ func TestScript(t *testing.T) {
 
 // TestLive runs the scripts in which a real vigil keeps real processes.
 func TestLive(t *testing.T) {
-	if !linked {
-		t.Skip("this build has no keeper: entry.go says so")
-	}
 	runScripts(t, "testdata/script/live_*.txtar")
 }
 
