@@ -110,10 +110,7 @@ func (v *service) heartbeat(now time.Duration) *control.Heartbeat {
 	if v.limit == 0 {
 		return nil
 	}
-	h := &control.Heartbeat{Limit: v.limit.Seconds(), Suspect: (v.limit * 6 / 10).Seconds(), State: "waiting"}
-	if v.cfg.Heartbeat.Suspect > 0 {
-		h.Suspect = v.cfg.Heartbeat.Suspect.Seconds()
-	}
+	h := &control.Heartbeat{Limit: v.limit.Seconds(), Suspect: v.suspectAfter().Seconds(), State: "waiting"}
 	sign := v.signs.Get(heartbeatSign)
 	if sign == nil {
 		return h

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
 	"github.com/vigil-supervisor/vigil/internal/clock"
@@ -175,13 +176,18 @@ func (v *service) arm() {
 	if v.limit == 0 || !up || v.signs.Get(heartbeatSign) != nil {
 		return
 	}
-	suspect := v.cfg.Heartbeat.Suspect
-	if suspect == 0 || suspect >= v.limit {
-		suspect = v.limit * 6 / 10
-	}
-	if err := v.signs.Add(watchdog.NewSign(heartbeatSign, v.limit, suspect, clock.Boot())); err != nil {
+	if err := v.signs.Add(watchdog.NewSign(heartbeatSign, v.limit, v.suspectAfter(), clock.Boot())); err != nil {
 		v.s.event(v.cfg.Name, "alert", err.Error())
 	}
+}
+
+// suspectAfter is the first threshold: what is configured, or, when the service
+// itself has set a limit that does not leave room for that, a share of the limit.
+func (v *service) suspectAfter() time.Duration {
+	if s := v.cfg.Heartbeat.Suspect; s > 0 && s < v.limit {
+		return s
+	}
+	return v.limit * 6 / 10
 }
 
 // disarm forgets the signs of an instance that is over.

@@ -24,7 +24,7 @@ var floors = []struct {
 	{"supervisor/restart", 0},
 	{"supervisor/config", 10}, {"supervisor/lifecycle", 10}, {"supervisor/watchdog", 10}, {"supervisor/logs", 10},
 	{"supervisor", 30},
-	{"snapshot/store", 10}, {"snapshot/analyze", 10}, {"snapshot/text", 10},
+	{"snapshot/store", 10}, {"snapshot/analyze", 10}, {"snapshot/text", 15},
 	{"snapshot/capture", 20}, {"snapshot/collect/", 20},
 	{"snapshot", 0},
 	{"control/server", 20}, {"control/client", 20},

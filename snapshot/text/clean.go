@@ -1,51 +1,16 @@
 package text
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/vigil-supervisor/vigil/internal/harmless"
 )
 
-// clean makes text from a target fit for a terminal: one line, in which what a
-// terminal could obey (control characters, escape sequences, C1 codes) or what
-// could change how the rest reads (bidirectional overrides, zero width) is
-// written as an escape. Bytes that are not UTF-8 become \xNN. A tab is a space.
+// clean makes text from a target fit for a terminal, and one line of it. A tab
+// is a space.
 func clean(s string) string {
-	if isClean(s) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == '\t':
-			b.WriteByte(' ')
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-		i += size
-	}
-	return b.String()
-}
-
-func isClean(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
+	return harmless.Text(s, map[rune]string{'\t': " ", '\n': `\n`, '\r': `\r`})
 }
 
 // cut shortens s to width characters and shows with an ellipsis that it did.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/analyze"
 )
 
 // How much of stacks is shown without Options.All.
@@ -94,7 +95,7 @@ func (p *page) group(g snapshot.Group) {
 	if g.WaitReason != "" {
 		state += ": " + g.WaitReason
 	}
-	if f, ok := ownFrame(g.Frames); ok {
+	if f, ok := analyze.OwnFrame(g.Frames); ok {
 		state += " in " + short(f.Place)
 	}
 	p.line(2, cyan, "%s %s  %s", plural(g.Count, "goroutine"), state, p.ids(g))

@@ -164,8 +164,8 @@ func TestOwn(t *testing.T) {
 		"net/http.(*Server).Serve": false, "sync.(*Mutex).Lock": false, "internal/sync.(*Mutex).lockSlow": false,
 		"golang.org/x/net/http2.(*serverConn).serve": false, "golang.org/toolchain.F": true, "domain.F": false, "": false,
 	} {
-		if got := own(function); got != want || got != analyze.Own(function) {
-			t.Errorf("own(%q) = %v, want %v; analyze says %v", function, got, want, analyze.Own(function))
+		if got := analyze.Own(function); got != want {
+			t.Errorf("Own(%q) = %v, want %v", function, got, want)
 		}
 	}
 	if got := short(snapshot.Place{Function: "main.(*worker).run-fm", File: generated, Line: 1}); got != "main.(*worker).run-fm" {
