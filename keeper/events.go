@@ -13,6 +13,10 @@ func (k *Keeper) onDeath(d death) {
 		k.onSupervisorDeath(d)
 		return
 	}
+	if k.reload != nil && d.pid == k.reload.cand.pid && d.pid != 0 {
+		k.onCandidateDeath(d)
+		return
+	}
 	c, ok := k.byPID[d.pid]
 	switch {
 	case ok && d.ended():
@@ -122,7 +126,7 @@ func (k *Keeper) forget(c *child) {
 
 // onSpawned takes the outcome of a start.
 func (k *Keeper) onSpawned(r spawned) {
-	k.inFlight--
+	defer k.startDone()
 	k.tidy.Worked(clock.Boot())
 	c := k.children[r.id]
 	c.starting = false
@@ -130,9 +134,6 @@ func (k *Keeper) onSpawned(r spawned) {
 		k.startFailed(c, r)
 	} else {
 		k.startWorked(c, r)
-	}
-	if k.inFlight == 0 {
-		clear(k.early)
 	}
 }
 

@@ -25,7 +25,7 @@ type Options struct {
 	Name       string
 	RuntimeDir string   // exists, ours
 	StateDir   string   // exists, ours
-	Executable string   // what the supervisor is started from; empty: our own
+	Executable string   // where a reload finds the program; empty: where our own was started from
 	Supervisor []string // its arguments; it finds its socket on descriptor protocol.SocketFD
 	Version    string
 }
@@ -56,21 +56,28 @@ type Keeper struct {
 	seq     uint64
 	dropped uint64
 
-	sup       supervisor
+	sup        supervisor
+	exe        *executable // what supervisors are started from
+	disk       string      // where the next version of it will lie
+	reload     *reload     // under way; nil when none is
+	nextReload time.Duration
+	reloads    []uint64 // demands of a reload that wait
+
 	term      *protocol.Event // a request to end, kept until Quit
 	quit      *protocol.Quit
 	stopping  *ownStop
 	tidy      tidy.Tidy
 	ownStopAt time.Duration // when the own stop begins, if no supervisor took the request; 0: never
 
-	deaths  chan death
-	kick    chan struct{}
-	spawns  chan spawned
-	empties chan emptied
-	inbox   chan received
-	signals chan os.Signal
-	exit    int
-	done    bool
+	deaths     chan death
+	kick       chan struct{}
+	spawns     chan spawned
+	empties    chan emptied
+	inbox      chan received
+	signals    chan os.Signal
+	candidates chan begunCandidate
+	exit       int
+	done       bool
 }
 
 // Bounds of what a keeper holds.
@@ -110,12 +117,16 @@ func Run(o Options) (int, error) {
 
 func newKeeper(o Options) *Keeper {
 	ctx, stop := context.WithCancel(context.Background())
+	if o.Executable == "" {
+		o.Executable = diskPath()
+	}
 	return &Keeper{
 		opt: o, ctx: ctx, stop: stop, pid: os.Getpid(), started: clock.Boot(),
 		children: map[string]*child{}, byPID: map[int]*child{}, files: map[string]int{}, notes: map[string][]byte{},
 		early:  map[int]death{},
 		deaths: make(chan death, 64), kick: make(chan struct{}, 1), spawns: make(chan spawned, 16),
 		empties: make(chan emptied, 16), inbox: make(chan received, 64), signals: make(chan os.Signal, 64),
+		candidates: make(chan begunCandidate, 1), exe: ownExecutable(), disk: o.Executable,
 	}
 }
 
@@ -177,6 +188,8 @@ func (k *Keeper) loop() {
 			k.onEmptied(e)
 		case r := <-k.inbox:
 			k.onReceived(r)
+		case b := <-k.candidates:
+			k.onCandidate(b)
 		case s := <-k.signals:
 			k.onSignal(s)
 		case <-tick.C:
@@ -189,7 +202,7 @@ func (k *Keeper) loop() {
 func (k *Keeper) untilNext() time.Duration {
 	next := time.Hour
 	now := clock.Boot()
-	for _, at := range []time.Duration{k.sup.nextStart, k.sup.beatLimit(), k.stopping.next(), k.ownStopAt, k.tidy.Next()} {
+	for _, at := range []time.Duration{k.supervisorDue(), k.sup.beatLimit(), k.stopping.next(), k.ownStopAt, k.tidy.Next(), k.reload.next(), k.reloadDue()} {
 		if at > 0 {
 			next = min(next, max(at-now, 0))
 		}
@@ -198,6 +211,8 @@ func (k *Keeper) untilNext() time.Duration {
 }
 
 func (k *Keeper) onTime(now time.Duration) {
+	k.superviseReload(now)
+	k.takeDemands(now)
 	k.superviseSupervisor(now)
 	k.goOnStopping(now)
 	k.tidy.OnTime(now)

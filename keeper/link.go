@@ -37,11 +37,14 @@ type received struct {
 	err  error
 }
 
-func newLink(conn *protocol.Conn, inbox chan<- received, done <-chan struct{}) *link {
-	l := &link{conn: conn, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+func newLink(conn *protocol.Conn) *link {
+	return &link{conn: conn, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+}
+
+// serve begins to receive and to send.
+func (l *link) serve(inbox chan<- received, done <-chan struct{}) {
 	go l.receive(inbox, done)
 	go l.send(done)
-	return l
 }
 
 func (l *link) receive(inbox chan<- received, done <-chan struct{}) {
@@ -149,7 +152,14 @@ func (s *supervisor) reply(r request, t protocol.Type, body any, files ...int) {
 	if r.link == nil || r.link != s.link {
 		return
 	}
-	m, err := protocol.Make(t, r.id, s.epoch, body)
+	r.answer(t, s.epoch, body, files)
+}
+
+// respond answers a request of whoever asked.
+func (k *Keeper) respond(r request, t protocol.Type, body any) { r.answer(t, 0, body, nil) }
+
+func (r request) answer(t protocol.Type, epoch uint64, body any, files []int) {
+	m, err := protocol.Make(t, r.id, epoch, body)
 	if err != nil {
 		r.link.close()
 		return

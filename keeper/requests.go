@@ -16,6 +16,10 @@ import (
 
 // onReceived takes one message of the supervisor.
 func (k *Keeper) onReceived(r received) {
+	if k.reload != nil && r.link == k.reload.cand.link && r.link != nil {
+		k.onCandidateMessage(r)
+		return
+	}
 	if r.link != k.sup.link {
 		r.msg.CloseFiles()
 		return // of a predecessor
@@ -27,7 +31,7 @@ func (k *Keeper) onReceived(r received) {
 		}
 		// It may be about to exit with a status that says why: it gets a moment,
 		// and its usual time when it was let go.
-		if k.quit == nil {
+		if k.quit == nil && !k.sup.retiring {
 			k.sup.lastBeat = min(k.sup.lastBeat, clock.Boot()-beatTimeout+unlinkedGrace)
 		}
 		return
@@ -59,7 +63,7 @@ func (k *Keeper) handle(req request, m protocol.Message) {
 	case protocol.TBeat:
 		return
 	case protocol.TReady:
-		k.onReady()
+		kept = k.onReady(m)
 		return
 	case protocol.TAck:
 		k.onAck(m)
@@ -100,7 +104,9 @@ func (k *Keeper) handleNamed(m protocol.Message) error {
 	case protocol.TRelease:
 		return with(m, func(b protocol.Name) error { return k.onRelease(b.Name) })
 	case protocol.TQuit:
-		return with(m, func(b protocol.Quit) error { k.quit = &b; return nil })
+		return with(m, func(b protocol.Quit) error { k.quit = &b; k.cancelReload("vigil is about to end"); return nil })
+	case protocol.TReload:
+		return with(m, k.onReloadRequest)
 	}
 	return fmt.Errorf("cannot handle %s: it is not a request", m.Type)
 }
@@ -139,11 +145,23 @@ func (k *Keeper) onHello(req request, m protocol.Message) {
 		return
 	}
 	k.sup.epoch++
-	w := protocol.Welcome{Epoch: k.sup.epoch, Name: k.opt.Name, KeeperPID: k.pid, Started: k.started, NoCgroup: k.noCgroup, NoReaper: k.noReaper}
+	k.sup.version = h.Version
+	begin := protocol.BeginAgain
+	if !k.sup.everReady {
+		begin = protocol.BeginFirst
+	}
+	k.sup.reply(req, protocol.TWelcome, k.welcome(k.sup.epoch, begin))
+}
+
+func (k *Keeper) welcome(epoch uint64, begin protocol.Beginning) protocol.Welcome {
+	w := protocol.Welcome{
+		Epoch: epoch, Beginning: begin, Former: k.sup.former, Name: k.opt.Name, KeeperPID: k.pid, KeeperVersion: k.opt.Version,
+		Started: k.started, NoCgroup: k.noCgroup, NoReaper: k.noReaper,
+	}
 	if k.cgroups != nil {
 		w.Cgroup = k.cgroups.Path()
 	}
-	k.sup.reply(req, protocol.TWelcome, w)
+	return w
 }
 
 // onRecover tells all there is. Starts under way are told when they end.
@@ -171,9 +189,23 @@ func (k *Keeper) onRecover(req request) {
 }
 
 // onReady puts the supervisor in charge: it gets every event that nobody has
-// acknowledged, in order.
-func (k *Keeper) onReady() {
+// acknowledged, in order. The configuration that came with it is kept for the
+// case that it crashes.
+func (k *Keeper) onReady(m protocol.Message) (kept bool) {
 	k.sup.ready, k.sup.everReady = true, true
+	if len(m.Files) == 1 {
+		k.keepFile(protocol.ConfigFile, m.Files[0])
+		kept = true
+	}
+	if k.reload != nil && k.reload.stage == taking {
+		k.reloadTaken()
+	}
+	k.repeat()
+	return kept
+}
+
+// repeat tells what nobody has acknowledged.
+func (k *Keeper) repeat() {
 	termTold := k.term == nil
 	for _, p := range k.events {
 		var fds []int
@@ -301,15 +333,19 @@ func (k *Keeper) onPutFile(m protocol.Message) (kept bool, err error) {
 	if err := m.Into(&b); err != nil {
 		return false, err
 	}
-	old, has := k.files[b.Name]
+	_, has := k.files[b.Name]
 	if len(m.Files) != 1 || !has && len(k.files) >= maxFiles {
 		return false, fmt.Errorf("cannot keep descriptor %q: %d came, %d of %d are kept", b.Name, len(m.Files), len(k.files), maxFiles)
 	}
-	if has {
+	k.keepFile(b.Name, m.Files[0])
+	return true, nil
+}
+
+func (k *Keeper) keepFile(name string, fd int) {
+	if old, has := k.files[name]; has {
 		unix.Close(old)
 	}
-	k.files[b.Name] = m.Files[0]
-	return true, nil
+	k.files[name] = fd
 }
 
 func (k *Keeper) onDropFile(name string) error {

@@ -29,6 +29,10 @@ func (k *Keeper) onSignal(s os.Signal) {
 	if !ok {
 		return
 	}
+	if sig == syscall.SIGHUP {
+		k.wantReload(0)
+		return
+	}
 	e := protocol.Event{Kind: protocol.EventSignal, Number: int(sig), Boot: clock.Boot()}
 	if sig == syscall.SIGTERM || sig == syscall.SIGINT {
 		if k.term == nil {

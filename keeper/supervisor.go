@@ -10,7 +10,6 @@ import (
 
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/internal/pidfd"
-	"github.com/vigil-supervisor/vigil/internal/spawn"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
 
@@ -20,8 +19,11 @@ type supervisor struct {
 	pid       int
 	pidfd     pidfd.FD
 	link      *link
+	version   string
+	former    string // version of the one that was in charge before
 	epoch     uint64 // of the newest granted one
 	ready     bool   // it has recovered and is in charge
+	retiring  bool   // it was asked to make room
 	everReady bool
 	lastBeat  time.Duration
 	startedAt time.Duration
@@ -46,41 +48,39 @@ func (s *supervisor) beatLimit() time.Duration {
 	return s.lastBeat + beatTimeout
 }
 
-// startSupervisor starts one. Its descriptors 0 to 2 are ours.
+// lastVersion is the version that was in charge last.
+func (s *supervisor) lastVersion() string {
+	if s.version != "" {
+		return s.version
+	}
+	return s.former
+}
+
+// startSupervisor starts one, from the program that the last good one came
+// from.
 func (k *Keeper) startSupervisor() error {
-	conn, far, err := protocol.Pair()
+	k.inFlight++
+	defer k.startDone()
+	next, err := k.spawnSupervisor(k.exe, k.opt.Supervisor)
 	if err != nil {
 		return err
 	}
-	defer far.Close()
-	exe := k.opt.Executable
-	if exe == "" {
-		exe = "/proc/self/exe"
-	}
-	spec := spawn.New(exe)
-	spec.Args = append([]string{"vigil"}, k.opt.Supervisor...)
-	spec.Env = os.Environ()
-	spec.Stdin, spec.Stdout, spec.Stderr = 0, 1, 2
-	spec.Extra = []int{int(far.Fd())}
-	k.inFlight++
-	pid, fd, err := spawn.Start(spec)
-	k.inFlight--
-	if err != nil {
-		conn.Close()
-		return fmt.Errorf("cannot start supervisor: %w", err)
-	}
-	now := clock.Boot()
-	k.sup = supervisor{
-		pid: pid, pidfd: pidfd.FD(fd), epoch: k.sup.epoch, everReady: k.sup.everReady, failures: k.sup.failures,
-		lastBeat: now, startedAt: now,
-	}
-	k.sup.link = newLink(conn, k.inbox, k.ctx.Done())
-	k.kickReaper()
-	if d, ok := k.early[pid]; ok {
-		delete(k.early, pid)
+	next.epoch, next.everReady, next.failures, next.former = k.sup.epoch, k.sup.everReady, k.sup.failures, k.sup.lastVersion()
+	k.sup = next
+	k.sup.link.serve(k.inbox, k.ctx.Done())
+	if d, ok := k.early[k.sup.pid]; ok {
+		delete(k.early, k.sup.pid)
 		k.onSupervisorDeath(d)
 	}
 	return nil
+}
+
+// startDone counts a start as announced. With none under way every end that
+// nobody knew is an orphan's.
+func (k *Keeper) startDone() {
+	if k.inFlight--; k.inFlight == 0 {
+		clear(k.early)
+	}
 }
 
 // onSupervisorDeath decides what the end of a supervisor means: the answer to
@@ -92,17 +92,25 @@ func (k *Keeper) onSupervisorDeath(d death) {
 	}
 	ws := syscall.WaitStatus(d.exit.Status)
 	uptime := clock.Boot() - k.sup.startedAt
-	k.sup.link.close()
-	k.sup.pidfd.Close()
-	k.sup.pid, k.sup.link, k.sup.ready = 0, nil, false
+	k.sup.release()
+	retired := k.sup.retiring
+	k.sup.pid, k.sup.link, k.sup.ready, k.sup.retiring = 0, nil, false, false
 	if k.quit != nil {
 		return
+	}
+	k.demandsLost()
+	if r := k.reload; r != nil && r.stage == waiting {
+		k.promote()
+		return
+	}
+	if r := k.reload; r != nil && r.stage == taking {
+		k.fallBack(fmt.Sprintf("the new supervisor ended with %s before it was in charge", describeStatus(ws)))
 	}
 	if !k.sup.everReady && len(k.children) == 0 && ws.Exited() && ws.ExitStatus() != 0 {
 		k.quit = &protocol.Quit{Status: ws.ExitStatus()}
 		return
 	}
-	if uptime >= healthyAfter {
+	if uptime >= healthyAfter || retired {
 		k.sup.failures = 0
 	}
 	delay := time.Duration(0)
@@ -130,6 +138,16 @@ func describeStatus(ws syscall.WaitStatus) string {
 	return fmt.Sprintf("status %d", ws.ExitStatus())
 }
 
+// supervisorDue is when the next one is to be started, 0: not by time. While
+// a candidate is tried none is: it will be the next one, or its end lets
+// another start.
+func (k *Keeper) supervisorDue() time.Duration {
+	if k.sup.alive() || k.quit != nil || k.stopping != nil || k.reload != nil {
+		return 0
+	}
+	return k.sup.nextStart
+}
+
 // superviseSupervisor starts one when it is time, and ends one that hangs.
 func (k *Keeper) superviseSupervisor(now time.Duration) {
 	switch {
@@ -137,7 +155,7 @@ func (k *Keeper) superviseSupervisor(now time.Duration) {
 		fmt.Fprintf(os.Stderr, "vigil: supervisor pid %d gave no sign for %v; ending it\n", k.sup.pid, beatTimeout)
 		k.sup.lastBeat = now
 		_ = k.sup.pidfd.Signal(syscall.SIGKILL)
-	case !k.sup.alive() && k.quit == nil && k.stopping == nil && k.sup.nextStart > 0 && now >= k.sup.nextStart:
+	case k.supervisorDue() > 0 && now >= k.supervisorDue():
 		k.sup.nextStart = 0
 		if err := k.startSupervisor(); err != nil {
 			k.sup.failures++

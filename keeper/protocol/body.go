@@ -12,15 +12,49 @@ type Hello struct {
 	PID      int    `json:"pid"`
 }
 
+// Beginning says why a supervisor is started, and so which configuration it
+// reads.
+type Beginning string
+
+// The reasons.
+const (
+	// BeginFirst: the keeper is new. The configuration on disk counts.
+	BeginFirst Beginning = "first"
+	// BeginAgain: the one before has crashed. The configuration that was last
+	// accepted counts, which the keeper holds (ConfigFile): a file that somebody
+	// is about to edit is not taken up by an accident.
+	BeginAgain Beginning = "again"
+	// BeginCandidate: a reload. The configuration on disk is tried; the answer
+	// to Hello grants no epoch yet, see Plan.
+	BeginCandidate Beginning = "candidate"
+)
+
+// ConfigFile is the name of the descriptor that holds the accepted
+// configuration.
+const ConfigFile = "vigil/config"
+
+// Plan is what a candidate would do, or why it will not.
+type Plan struct {
+	Version string   `json:"version"`
+	Add     []string `json:"add,omitempty"`
+	Remove  []string `json:"remove,omitempty"`
+	Restart []string `json:"restart,omitempty"`
+	Leave   []string `json:"leave,omitempty"`
+	Refused string   `json:"refused,omitempty"` // why there is no plan
+}
+
 // Welcome grants an epoch.
 type Welcome struct {
-	Epoch     uint64        `json:"epoch"`
-	Name      string        `json:"name"`
-	KeeperPID int           `json:"keeper_pid"`
-	Started   time.Duration `json:"started"`          // CLOCK_BOOTTIME
-	Cgroup    string        `json:"cgroup,omitempty"` // directory under which services get theirs
-	NoCgroup  string        `json:"no_cgroup,omitempty"`
-	NoReaper  string        `json:"no_subreaper,omitempty"`
+	Epoch         uint64        `json:"epoch"` // 0: none yet, for a candidate
+	Beginning     Beginning     `json:"beginning"`
+	Former        string        `json:"former,omitempty"` // version of the supervisor before
+	Name          string        `json:"name"`
+	KeeperPID     int           `json:"keeper_pid"`
+	KeeperVersion string        `json:"keeper_version"`
+	Started       time.Duration `json:"started"`          // CLOCK_BOOTTIME
+	Cgroup        string        `json:"cgroup,omitempty"` // directory under which services get theirs
+	NoCgroup      string        `json:"no_cgroup,omitempty"`
+	NoReaper      string        `json:"no_subreaper,omitempty"`
 }
 
 // Credential is whom a child runs as.
@@ -191,7 +225,9 @@ const (
 	EventStartFailed EventKind = "start-failed"
 	EventStopped     EventKind = "stopped" // by a signal, waitid(2) CLD_STOPPED; Number
 	EventContinued   EventKind = "continued"
-	EventSignal      EventKind = "signal" // the keeper got a signal; Number, Sender
+	EventSignal      EventKind = "signal"         // the keeper got a signal; Number, Sender
+	EventReloaded    EventKind = "reloaded"       // by a candidate that is in charge now; Demand, Text, Plan
+	EventRefused     EventKind = "reload-refused" // the supervisor stays as it is; Demand, Text
 	EventDropped     EventKind = "dropped"
 )
 
@@ -208,4 +244,7 @@ type Event struct {
 	PIDs    []int         `json:"pids,omitempty"`
 	Failure *Reply        `json:"failure,omitempty"`
 	Count   uint64        `json:"count,omitempty"`
+	Demand  uint64        `json:"demand,omitempty"` // number of the demand in the ledger
+	Text    string        `json:"text,omitempty"`
+	Plan    *Plan         `json:"plan,omitempty"`
 }

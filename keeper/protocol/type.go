@@ -20,8 +20,10 @@ const (
 	TRelease                  // Name -> TReply: forget a child that is gone
 	TAck                      // Ack, not answered
 	TBeat                     // not answered: the supervisor's loop moves
-	TReady                    // not answered: recovered, and in charge
+	TReady                    // not answered: recovered, and in charge; with the configuration, as a descriptor
 	TQuit                     // Quit -> TReply; then the keeper ends with that status
+	TPlan                     // of a candidate: Plan -> TWelcome with an epoch once the place is free, or TReply
+	TReload                   // Reload -> TReply at once, with the number of the demand
 )
 
 // Answers and reports of the keeper.
@@ -34,6 +36,7 @@ const (
 	TRecovered // empty
 	TStarted   // Started with [pidfd, stdout, stderr]
 	TEvent     // Event, with [pidfd, stdout, stderr] for EventRestarted
+	TRetire    // a successor stands by: finish what is at hand, and end
 )
 
 var typeNames = map[Type]string{
@@ -41,6 +44,7 @@ var typeNames = map[Type]string{
 	TOrder: "order", TPutFile: "put-file", TDropFile: "drop-file", TPutNote: "put-note", TRelease: "release",
 	TAck: "ack", TBeat: "beat", TReady: "ready", TQuit: "quit", TWelcome: "welcome", TReply: "reply",
 	TChild: "child", TFile: "file", TNote: "note", TRecovered: "recovered", TStarted: "started", TEvent: "event",
+	TPlan: "plan", TReload: "reload", TRetire: "retire",
 }
 
 // String returns the name of the type, or its number.
