@@ -197,10 +197,10 @@ func (k *Keeper) onReady(m protocol.Message) (kept bool) {
 		k.keepFile(protocol.ConfigFile, m.Files[0])
 		kept = true
 	}
+	k.repeat()
 	if k.reload != nil && k.reload.stage == taking {
 		k.reloadTaken()
 	}
-	k.repeat()
 	return kept
 }
 

@@ -25,6 +25,9 @@ const heartbeatSign = "heartbeat"
 // notifyDir holds one socket for each service.
 const notifyDir = "notify"
 
+// notifyFile is the name under which the keeper keeps the socket.
+func notifyFile(service string) string { return "notify/" + service }
+
 func (v *service) socketPath() string {
 	return filepath.Join(v.s.opt.RuntimeDir, notifyDir, v.cfg.Name+".sock")
 }
@@ -63,7 +66,7 @@ func (v *service) listen() error {
 	}
 	v.receiver = r
 	if !kept {
-		v.s.check(v.s.keeper.send(protocol.TPutFile, protocol.Name{Name: "notify/" + v.cfg.Name}, []*os.File{v.socket}, nil))
+		v.s.check(v.s.keeper.send(protocol.TPutFile, protocol.Name{Name: notifyFile(v.cfg.Name)}, []*os.File{v.socket}, nil))
 	}
 	return nil
 }

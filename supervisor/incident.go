@@ -179,7 +179,7 @@ func (j *job) output() string {
 }
 
 func (s *Supervisor) retention() (store.Policy, float64) {
-	i := s.opt.Config.Incidents
+	i := s.config.Incidents
 	return store.Policy{MaxBytes: i.MaxBytes, MaxAge: i.MaxAge, MinFree: i.MinFree.Bytes}, i.MinFree.Percent
 }
 

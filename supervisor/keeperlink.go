@@ -27,7 +27,6 @@ func newKeeperLink(socket *os.File) (*keeperLink, error) {
 
 // recovered is what the keeper holds when a supervisor begins.
 type recovered struct {
-	welcome  protocol.Welcome
 	children []recoveredChild
 	files    map[string]*os.File
 	notes    map[string][]byte
@@ -64,21 +63,29 @@ func (f childFiles) close() {
 	}
 }
 
-// begin says hello and recovers, before the loop runs.
-func (l *keeperLink) begin(version string) (recovered, error) {
-	r := recovered{files: map[string]*os.File{}, notes: map[string][]byte{}}
+// hello introduces us. A candidate gets no epoch by it.
+func (l *keeperLink) hello(version string) (w protocol.Welcome, err error) {
 	hello := protocol.Hello{Protocol: protocol.Version, Version: version, PID: os.Getpid()}
 	if err := l.send(protocol.THello, hello, nil, nil); err != nil {
-		return r, err
+		return w, err
 	}
+	return l.welcomed()
+}
+
+func (l *keeperLink) welcomed() (w protocol.Welcome, err error) {
 	m, err := l.expect(protocol.TWelcome)
 	if err != nil {
-		return r, fmt.Errorf("cannot be welcomed by the keeper: %w", err)
+		return w, fmt.Errorf("cannot be welcomed by the keeper: %w", err)
 	}
-	if err := m.Into(&r.welcome); err != nil {
-		return r, err
-	}
-	l.epoch = r.welcome.Epoch
+	err = m.Into(&w)
+	l.epoch = w.Epoch
+	return w, err
+}
+
+// recover asks for all that the keeper holds. A candidate is told of it, and
+// gets no descriptors.
+func (l *keeperLink) recover() (recovered, error) {
+	r := recovered{files: map[string]*os.File{}, notes: map[string][]byte{}}
 	if err := l.send(protocol.TRecover, struct{}{}, nil, nil); err != nil {
 		return r, err
 	}

@@ -13,12 +13,21 @@ type Options struct {
 
 	Name, RuntimeDir, StateDir string
 	Version                    string
-	Config                     *config.Config
-	Run                        bool     // one service, whose end is ours, with its code
-	Echo                       bool     // show the services' output on our stdout and stderr
-	Socket                     *os.File // to the keeper
-	CaptureHelper              string   // path of vigil-capture; "" when there is none
+	Load                       func() (*config.Config, error) // reads what is on disk, or the command line
+	Run                        bool                           // one service, whose end is ours, with its code
+	Echo                       bool                           // show the services' output on our stdout and stderr
+	Socket                     *os.File                       // to the keeper
+	CaptureHelper              string                         // path of vigil-capture; "" when there is none
 }
+
+// BadConfig says that the configuration cannot be used, so that nothing was
+// started. It wraps what Load said.
+type BadConfig struct{ Err error }
+
+func (b *BadConfig) Error() string { return "cannot use the configuration: " + b.Err.Error() }
+
+// Unwrap returns what Load said.
+func (b *BadConfig) Unwrap() error { return b.Err }
 
 // Exit codes of Run, as docs/cli.md has them.
 const (

@@ -85,6 +85,9 @@ func (v *service) captured(j *job, failure string) {
 // signal when it runs again, so it is continued, as init systems do.
 func (v *service) sendStop() {
 	number := int(v.cfg.StopSignal)
+	if v.former != nil {
+		number = int(v.former.signal)
+	}
 	if number == 0 {
 		number = int(syscall.SIGTERM)
 	}
@@ -99,6 +102,7 @@ func (v *service) sendStop() {
 func (v *service) spawn(again bool) {
 	v.startFail = 0
 	instance := v.life.Instance
+	v.takeConfigured()
 	if v.receiver == nil {
 		if err := v.listen(); err != nil {
 			v.spawnFailed(instance, err, false)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 )
 
@@ -33,26 +34,30 @@ func (s *Supervisor) recover(rec recovered) error {
 			current[c.Key] = c
 		}
 	}
-	for _, cfg := range s.opt.Config.Services {
-		v, err := newService(s, cfg)
-		if err != nil {
-			return err
-		}
-		s.services[cfg.Name] = v
-		s.names = append(s.names, cfg.Name)
-		v.limit = cfg.Heartbeat.Timeout
-		v.socket = rec.files["notify/"+cfg.Name]
+	for _, cfg := range s.config.Services {
 		c, has := current[cfg.Name]
 		delete(current, cfg.Name)
-		if err := v.recover(rec.notes[cfg.Name], c, has); err != nil {
+		if _, err := s.recoverService(cfg, rec, c, has, false); err != nil {
 			return err
 		}
 	}
-	for _, c := range current {
-		s.endStranger(c)
+	if err := s.recoverLeaving(rec, current); err != nil {
+		return err
 	}
 	s.recoverStore()
 	return nil
+}
+
+func (s *Supervisor) recoverService(cfg config.Service, rec recovered, c recoveredChild, has, leaving bool) (*service, error) {
+	v, err := newService(s, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.services[cfg.Name] = v
+	s.names = append(s.names, cfg.Name)
+	v.limit, v.leaving = cfg.Heartbeat.Timeout, leaving
+	v.socket = rec.files[notifyFile(cfg.Name)]
+	return v, v.recover(rec.notes[cfg.Name], c, has)
 }
 
 // endHelper ends what a former supervisor had begun: its result has no reader.
@@ -63,13 +68,6 @@ func (s *Supervisor) endHelper(c recoveredChild) {
 		s.ask(protocol.TKill, protocol.Kill{ID: id})
 	}
 	s.ask(protocol.TRelease, protocol.Name{Name: id})
-}
-
-// endStranger ends a service that the configuration does not have any more.
-func (s *Supervisor) endStranger(c recoveredChild) {
-	s.endHelper(c)
-	s.ask(protocol.TPutNote, protocol.Note{Key: c.Key})
-	s.log.Info("service is not in the configuration any more; it is ended", zap.String("service", c.Key))
 }
 
 // recoverStore closes the incidents that a former supervisor left open.
@@ -87,7 +85,7 @@ func (s *Supervisor) recoverStore() {
 		}
 		w, err := s.store.Resume(u.ID)
 		if err == nil {
-			if cfg, ok := s.opt.Config.Service(u.Marker.Service); !ok || !cfg.Capture.KeepCore {
+			if cfg, ok := s.config.Service(u.Marker.Service); !ok || !cfg.Capture.KeepCore {
 				removeMemory(w.Dir())
 			}
 			_, err = w.Abandon("vigil's supervisor was replaced before this incident was complete")
@@ -108,7 +106,11 @@ func (v *service) recover(text []byte, c recoveredChild, has bool) error {
 			return fmt.Errorf("cannot read the note of service %q: %w", v.cfg.Name, err)
 		}
 		v.life, v.incident, v.sentence, v.limit = n.Life, n.Incident, n.Sentence, n.Limit
-		v.exe, v.runtime, v.status, v.done = n.Exe, n.Runtime, n.Status, n.Done
+		v.exe, v.runtime, v.status, v.done, v.hash = n.Exe, n.Runtime, n.Status, n.Done, n.Hash
+		v.keepFormerWay(c, has)
+	}
+	if n := (note{Life: v.life, Hash: v.hash}); n.mustRestart(v.cfg) && !v.leaving {
+		v.s.changed = append(v.s.changed, v.cfg.Name)
 	}
 	switch {
 	case !has && v.life.State == lifecycle.Starting && !v.life.Alive:
@@ -139,6 +141,9 @@ func (v *service) recoverChild(c recoveredChild) {
 	}
 	if c.Stopped != 0 {
 		v.signs.Suspend()
+	}
+	if v.s.welcome.Beginning == protocol.BeginCandidate {
+		return // a reload is no event for those that it leaves alone
 	}
 	v.s.event(v.cfg.Name, "found", fmt.Sprintf("found running as pid %d, for %s now", c.Started.PID, human(clock.Boot()-c.Started.Boot)))
 }

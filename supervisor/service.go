@@ -36,6 +36,7 @@ type service struct {
 	stopped   int // the signal that stopped it, 0 when it runs
 
 	output   *logs.Output
+	logDir   string // of its files; "" when there are none
 	inst     *logs.Instance
 	readers  []*logs.Reader
 	socket   *os.File
@@ -51,8 +52,11 @@ type service struct {
 	incident  string // id of the newest
 	sentence  string // of the last end
 	lastEnd   *protocol.Exit
-	startFail int  // exit code that a failed start stands for
-	done      bool // for good: `vigil run` ends
+	startFail int      // exit code that a failed start stands for
+	done      bool     // for good: `vigil run` ends
+	hash      string   // of the configuration that the instance was started with
+	former    *stopWay // how to stop an instance of a former configuration; nil: as configured
+	leaving   bool     // not in the configuration any more: forgotten once it has stopped
 	freezing  *job
 	waiters   []*waiter
 	limits    []string
@@ -73,6 +77,7 @@ func newService(s *Supervisor, cfg config.Service) (*service, error) {
 		v.limits = append(v.limits, "output is not kept in a file: "+err.Error())
 		dir = ""
 	}
+	v.logDir = dir
 	prefix := ""
 	if s.opt.Echo && !s.opt.Run {
 		prefix = cfg.Name + " | "
@@ -98,6 +103,9 @@ func (v *service) step(ev lifecycle.Event) {
 	before := v.life
 	next, actions := lifecycle.Step(v.life, v.set, ev, now, random())
 	v.life = next
+	if v.leaving && v.final() {
+		v.s.later(func() { v.s.forget(v) })
+	}
 	if next.State != before.State || next.Instance != before.Instance || len(actions) > 0 {
 		v.save()
 	}
@@ -117,11 +125,12 @@ type note struct {
 	Runtime  string            `json:"runtime,omitempty"`
 	Status   string            `json:"status,omitempty"`
 	Done     bool              `json:"done,omitempty"`
-	Hash     string            `json:"hash,omitempty"` // of the configuration that it runs with
+	Hash     string            `json:"hash,omitempty"`    // of the configuration that it runs with
+	LogDir   string            `json:"log_dir,omitempty"` // where its output is, for when the configuration does not know it any more
 }
 
 func (v *service) save() {
-	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.cfg.Hash()})
+	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir})
 	if err != nil {
 		v.s.log.Error("cannot encode note", zap.Error(err))
 		return
@@ -148,7 +157,7 @@ func (v *service) onTime(now time.Duration) {
 }
 
 func (v *service) autostart() {
-	if v.cfg.Autostart && !v.life.Up && v.life.Instance == 0 {
+	if v.cfg.Autostart && !v.leaving && !v.life.Up && v.life.Instance == 0 {
 		v.step(lifecycle.Event{Kind: lifecycle.EventStart})
 	}
 }

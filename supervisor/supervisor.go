@@ -19,6 +19,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/tidy"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
 	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
 
@@ -56,6 +57,10 @@ type Supervisor struct {
 	lastBeat time.Duration
 	tidy     tidy.Tidy
 
+	config   *config.Config
+	changed  []string      // services that run with a configuration of before
+	leaving  []string      // services that the configuration does not have any more
+	retired  bool          // a successor stands by
 	stopping bool          // all services are asked to stop
 	giveUpAt time.Duration // when evidence under way is left behind
 	quitSent bool
@@ -75,25 +80,14 @@ func Run(o Options) (int, error) {
 		return 0, err
 	}
 	defer s.close()
-	rec, err := s.keeper.begin(o.Version)
-	if err != nil {
-		return 0, err
-	}
-	s.welcome = rec.welcome
-	s.noteLimits()
-	if err := s.recover(rec); err != nil {
-		return 0, err
-	}
-	if err := s.serve(); err != nil {
-		return 0, err
-	}
-	if err := s.keeper.send(protocol.TReady, struct{}{}, nil, nil); err != nil {
+	if inCharge, err := s.begin(); err != nil || !inCharge {
 		return 0, err
 	}
 	go s.keeper.receive(func(m protocol.Message, err error) {
 		s.post(func() { s.onMessage(m, err) })
 	})
 	s.startAll()
+	s.applyChanges()
 	s.loop()
 	return s.status, s.fatal
 }
@@ -187,7 +181,7 @@ func (s *Supervisor) runLater() {
 }
 
 func (s *Supervisor) loop() {
-	for !s.quitSent && s.fatal == nil {
+	for !s.quitSent && !s.retired && s.fatal == nil {
 		s.timer.Reset(s.untilNext())
 		select {
 		case task := <-s.tasks:
@@ -348,6 +342,10 @@ func (s *Supervisor) onMessage(m protocol.Message, err error) {
 		s.check(err)
 		return
 	}
+	if m.Type == protocol.TRetire {
+		s.retired = true
+		return
+	}
 	if m.Type != protocol.TEvent {
 		s.keeper.answered(m)
 		return
@@ -366,9 +364,14 @@ func (s *Supervisor) onMessage(m protocol.Message, err error) {
 
 func (s *Supervisor) onEvent(e protocol.Event, fds []int) {
 	files := takeChildFiles(fds, nil)
-	if e.Kind == protocol.EventSignal {
+	switch e.Kind {
+	case protocol.EventSignal:
 		files.close()
 		s.onSignal(e.Number)
+		return
+	case protocol.EventReloaded, protocol.EventRefused:
+		files.close()
+		s.onReload(e)
 		return
 	}
 	if s.jobs.onEvent(s, e) {

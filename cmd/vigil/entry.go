@@ -29,6 +29,6 @@ func runKeeper(p place.Place, argv []string) (code int, err error) {
 func runSupervisor(d duty) (code int, err error) {
 	return supervisor.Run(supervisor.Options{
 		Name: d.place.Name, RuntimeDir: d.place.Runtime, StateDir: d.place.State, Version: version,
-		Config: d.config, Run: d.run, Echo: d.echo, Socket: d.socket, CaptureHelper: d.capture,
+		Load: d.load, Run: d.run, Echo: d.echo, Socket: d.socket, CaptureHelper: d.capture,
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/internal/place"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/supervisor"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 )
 
@@ -24,7 +25,7 @@ const (
 // duty is what the supervisor was started for.
 type duty struct {
 	place   place.Place
-	config  *config.Config
+	load    func() (*config.Config, error)
 	run     bool // one service, and we end with its code
 	echo    bool
 	socket  *os.File
@@ -59,16 +60,15 @@ func (a *app) supervise(d duty, f *runFlags, args []string) (err error) {
 		return err
 	}
 	defer d.socket.Close()
+	d.load = func() (*config.Config, error) { return loadConfig(args) }
 	if d.run {
-		d.config, err = f.commandConfig(d.place.Name, args)
-	} else {
-		d.config, err = loadConfig(args)
-	}
-	if err != nil {
-		return a.badConfig(err)
+		d.load = func() (*config.Config, error) { return f.commandConfig(d.place.Name, args) }
 	}
 	d.capture = capturePath()
 	code, err := runSupervisor(d)
+	if bad, ok := errors.AsType[*supervisor.BadConfig](err); ok {
+		return a.badConfig(bad.Err)
+	}
 	if err != nil {
 		return system(err)
 	}

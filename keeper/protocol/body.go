@@ -208,6 +208,10 @@ type Child struct {
 	Again   bool    `json:"again,omitempty"` // the standing order
 	Waiting bool    `json:"waiting"`         // its start is under way: EventStarted or EventStartFailed follows
 	Files   []bool  `json:"files"`           // which of [pidfd, stdout, stderr] come with it
+
+	// As its Start said.
+	StopSignal  int           `json:"stop_signal,omitempty"`
+	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 }
 
 // EventKind says what happened.
