@@ -19,6 +19,7 @@ type child struct {
 	tree    tree
 
 	starting bool
+	adopted  bool // started by a keeper before this one: not our child
 	exit     *protocol.Exit
 	empty    bool
 	killing  bool

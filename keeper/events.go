@@ -47,6 +47,7 @@ func (k *Keeper) onExit(c *child, d death) {
 	delete(k.byPID, d.pid)
 	exit := d.exit
 	c.exit, c.stopped = &exit, 0
+	k.records.child(c)
 	if c.again && k.quit == nil && k.stopping == nil {
 		k.carryOut(c)
 		return
@@ -115,6 +116,7 @@ func (k *Keeper) forget(c *child) {
 		return
 	}
 	c.close()
+	k.records.dropChild(c)
 	delete(k.children, c.id)
 	for i, id := range k.order {
 		if id == c.id {
@@ -168,6 +170,7 @@ func (k *Keeper) startWorked(c *child, r spawned) {
 	c.passed = nil
 	c.started = protocol.Started{PID: r.pid, Ticks: r.ticks, Instance: c.spec.Instance, Boot: r.boot, Cgroup: c.tree.Path()}
 	k.byPID[r.pid] = c
+	k.records.child(c)
 	if w, ok := c.tree.(*walkTree); ok {
 		w.started(r.pid)
 	}

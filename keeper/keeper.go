@@ -47,6 +47,7 @@ type Keeper struct {
 	order    []string // ids in the order of their starts
 	byPID    map[int]*child
 	files    map[string]int // kept descriptors
+	records  *records       // what a successor finds, should we be killed
 	notes    map[string][]byte
 
 	inFlight int           // starts under way
@@ -91,7 +92,7 @@ const (
 
 // Run is the life of a keeper. It returns the status to exit with. A *Running
 // error says that the name is taken.
-func Run(o Options) (int, error) {
+func Run(o Options) (status int, err error) {
 	k := newKeeper(o)
 	defer k.stop()
 	for _, dir := range []string{o.RuntimeDir, o.StateDir} {
@@ -104,6 +105,10 @@ func Run(o Options) (int, error) {
 	if err := k.prepareHost(); err != nil {
 		return 0, err
 	}
+	if k.records, err = openRecords(o.RuntimeDir); err != nil {
+		return 0, err
+	}
+	k.adopt()
 	go reap(k.deaths, k.kick, k.ctx.Done())
 	stopSignals := k.takeSignals()
 	defer stopSignals()
@@ -242,8 +247,10 @@ func (k *Keeper) cleanUp() {
 	for _, fd := range k.files {
 		unix.Close(fd)
 	}
+	k.records.clear()
 	if k.cgroups != nil {
 		_ = k.cgroups.Remove()
+		k.sweep(filepath.Dir(k.cgroups.Path())) // groups of adopted children
 	}
 }
 

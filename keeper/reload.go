@@ -197,6 +197,7 @@ func (k *Keeper) promote() {
 	k.sup.lastBeat, k.sup.startedAt = clock.Boot(), clock.Boot()
 	r.cand = supervisor{}
 	r.stage, r.deadline = taking, clock.Boot()+takeoverTimeout
+	k.recordSupervisor()
 	k.sup.reply(r.request, protocol.TWelcome, k.welcome(epoch, protocol.BeginCandidate))
 }
 

@@ -146,6 +146,7 @@ func (k *Keeper) onHello(req request, m protocol.Message) {
 	}
 	k.sup.epoch++
 	k.sup.version = h.Version
+	k.recordSupervisor()
 	begin := protocol.BeginAgain
 	if !k.sup.everReady {
 		begin = protocol.BeginFirst
@@ -317,13 +318,17 @@ func (k *Keeper) onMain(b protocol.Main) error {
 	c.pidfd, c.started.PID = int(fd), b.PID
 	c.started.Ticks, _ = pidfd.StartTicks(b.PID)
 	k.byPID[b.PID] = c
+	k.records.child(c)
+	if c.adopted {
+		go watchAdopted(k.ctx, fd, b.PID, k.deaths)
+	}
 	return nil
 }
 
 func (k *Keeper) onOrder(b protocol.Order) error {
 	c, err := k.find(b.ID)
 	if err == nil {
-		c.again = b.Again && c.exit == nil
+		c.again = b.Again && c.exit == nil && !c.adopted
 	}
 	return err
 }
@@ -359,6 +364,7 @@ func (k *Keeper) onDropFile(name string) error {
 func (k *Keeper) onPutNote(n protocol.Note) error {
 	if len(n.Text) == 0 {
 		delete(k.notes, n.Key)
+		k.records.noteText(n.Key, nil)
 		return nil
 	}
 	_, has := k.notes[n.Key]
@@ -366,6 +372,7 @@ func (k *Keeper) onPutNote(n protocol.Note) error {
 		return fmt.Errorf("cannot keep note %q: %d bytes of %d, %d notes of %d", n.Key, len(n.Text), maxNote, len(k.notes), maxNotes)
 	}
 	k.notes[n.Key] = n.Text
+	k.records.noteText(n.Key, n.Text)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -45,6 +46,7 @@ func (k *Keeper) launch(c *child) {
 		k.post(spawned{id: c.id, fail: err, out: -1, err: -1, pidfd: -1})
 		return
 	}
+	k.records.child(c) // before there is a process: a successor must not start a second
 	go func() {
 		r := spawned{id: c.id, boot: clock.Boot(), out: ends.outRead, err: ends.errRead}
 		r.pid, r.pidfd, r.fail = spawn.Start(spec)
@@ -104,6 +106,7 @@ func (k *Keeper) prepare(c *child) (spawn.Spec, outputs, error) {
 		spec.Cgroup = fd
 	}
 	ends, err := openOutputs(s.Output)
+	ends.giveTo(s.Credential)
 	ends.cgroup = spec.Cgroup
 	spec.Stdout, spec.Stderr = ends.outWrite, ends.errWrite
 	return spec, ends, err
@@ -132,10 +135,35 @@ func openOutputs(o protocol.Output) (outputs, error) {
 			e.closeReaders()
 			return noOutputs(), fmt.Errorf("cannot make output pipe: %w", err)
 		}
-		*p.r, *p.w = fds[0], fds[1]
-		_, _ = unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, pipeSize)
+		*p.r, *p.w = fds[0], holdOpen(fds[0], fds[1])
+		_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
 	}
 	return e, nil
+}
+
+// holdOpen makes the write end of a pipe one for both directions, as a named
+// pipe can be opened, fifo(7): the child then holds its own output open. Should
+// keeper and supervisor both be killed, it does not get SIGPIPE, and the next
+// keeper finds the pipe in the child's /proc/PID/fd with all that was written.
+func holdOpen(r, w int) int {
+	both, err := unix.Open("/proc/self/fd/"+strconv.Itoa(r), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return w
+	}
+	unix.Close(w)
+	return both
+}
+
+// giveTo lets a service that runs as another user open its own /dev/stdout.
+func (e outputs) giveTo(c *protocol.Credential) {
+	if c == nil {
+		return
+	}
+	for _, fd := range []int{e.outRead, e.errRead} {
+		if fd > 2 {
+			_ = unix.Fchown(fd, int(c.UID), int(c.GID))
+		}
+	}
 }
 
 // closeWriters closes what only the child needs.

@@ -75,6 +75,13 @@ func (k *Keeper) startSupervisor() error {
 	return nil
 }
 
+// recordSupervisor lets a successor of ours know whom to wait for.
+func (k *Keeper) recordSupervisor() {
+	if ticks, err := pidfd.StartTicks(k.sup.pid); err == nil {
+		k.records.supervisor(k.sup, ticks)
+	}
+}
+
 // startDone counts a start as announced. With none under way every end that
 // nobody knew is an orphan's.
 func (k *Keeper) startDone() {

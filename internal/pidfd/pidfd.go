@@ -52,7 +52,14 @@ func (fd FD) Signal(sig syscall.Signal) error {
 // zombie or reaped), and returns nil; or until ctx is done, and returns the
 // cause. The process need not be a child. It works on a duplicate, so that fd
 // stays the caller's. Cost: one descriptor and one context callback.
-func (fd FD) Dead(ctx context.Context) error {
+func (fd FD) Dead(ctx context.Context) error { return fd.wait(ctx, readable) }
+
+// Reaped waits as Dead does, until the dead process has been reaped by its
+// parent: then, and not before, its exit status can be had by Info. A pidfd
+// tells this by POLLHUP since Linux 6.9; on an older kernel ctx ends the wait.
+func (fd FD) Reaped(ctx context.Context) error { return fd.wait(ctx, hungUp) }
+
+func (fd FD) wait(ctx context.Context, over func(int) bool) error {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("cannot duplicate pidfd %d: %w", int(fd), err)
@@ -72,7 +79,7 @@ func (fd FD) Dead(ctx context.Context) error {
 	}
 	// A deadline in the past wakes the poller.
 	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })()
-	err = raw.Read(func(n uintptr) bool { return readable(int(n)) })
+	err = raw.Read(func(n uintptr) bool { return over(int(n)) })
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		return context.Cause(ctx)
 	}
@@ -89,6 +96,18 @@ func (fd FD) Exited() bool { return readable(int(fd)) }
 // makes no sense for this descriptor, which is not "dead".
 func readable(fd int) bool {
 	return poll(fd, 0)
+}
+
+// hungUp asks for POLLHUP, which poll(2) reports unasked.
+func hungUp(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	for {
+		n, err := unix.Poll(p, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
+	}
 }
 
 // poll waits for POLLIN for timeout milliseconds, -1 for ever.
