@@ -40,6 +40,13 @@ var Unknown = Sender{UID: -1}
 // Known reports whether the sender is known by name or number.
 func (s Sender) Known() bool { return s.PID > 0 || s.Command != "" }
 
+// Same reports whether two signals came from the same sender, by what came with
+// them; a command may have been read once and not again. Pid 0 is anybody
+// outside of our pid namespace, the kernel, or unknown.
+func (s Sender) Same(o Sender) bool {
+	return s.PID == o.PID && s.UID == o.UID && s.Forged == o.Forged && (s.PID != 0 || s.Command == o.Command)
+}
+
 // Record is one signal that arrived, or several that were merged because nobody
 // took them in time.
 type Record struct {

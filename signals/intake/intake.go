@@ -121,7 +121,7 @@ func (in *Intake) hand(b []byte) {
 		if !ok {
 			continue // poke
 		}
-		if sameSender(last, r.Sender) {
+		if last.Same(r.Sender) {
 			r.Sender = last
 		} else {
 			resolve(&r.Sender)

@@ -49,7 +49,7 @@ func merge(list []signals.Record, r signals.Record) bool {
 		if list[i].Signal != r.Signal {
 			continue
 		}
-		if sameSender(list[i].Sender, r.Sender) {
+		if list[i].Sender.Same(r.Sender) {
 			list[i].Count += r.Count
 			list[i].Unnamed += r.Unnamed
 			return true
@@ -64,12 +64,6 @@ func merge(list []signals.Record, r signals.Record) bool {
 	list[same].Count += r.Count
 	list[same].Unnamed += r.Count
 	return true
-}
-
-// sameSender compares what came with the signal. Pid 0 is anybody outside of our
-// pid namespace, the kernel, or unknown.
-func sameSender(a, b signals.Sender) bool {
-	return a.PID == b.PID && a.UID == b.UID && a.Forged == b.Forged && (a.PID != 0 || a.Command == b.Command)
 }
 
 // unnamed is the record of n deliveries of which only the number is left.
