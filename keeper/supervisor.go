@@ -6,11 +6,10 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/internal/pidfd"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/signals"
 )
 
 // supervisor is the process that decides, as the keeper sees it: a service
@@ -140,7 +139,7 @@ const exitSystem = 111
 
 func describeStatus(ws syscall.WaitStatus) string {
 	if ws.Signaled() {
-		return "signal " + unix.SignalName(ws.Signal())
+		return "signal " + signals.Name(ws.Signal())
 	}
 	return fmt.Sprintf("status %d", ws.ExitStatus())
 }

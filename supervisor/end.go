@@ -2,22 +2,13 @@ package supervisor
 
 import (
 	"fmt"
-	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/signals"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 )
-
-func signalName(s syscall.Signal) string {
-	if n := unix.SignalName(s); n != "" {
-		return strings.TrimPrefix(n, "SIG")
-	}
-	return fmt.Sprintf("%d", int(s))
-}
 
 // endOf takes the wait status apart.
 func endOf(e *protocol.Exit) lifecycle.End {
@@ -35,9 +26,9 @@ func endOf(e *protocol.Exit) lifecycle.End {
 func describeEnd(e lifecycle.End) string {
 	switch {
 	case e.Signal != 0 && e.Core:
-		return "signal " + signalName(syscall.Signal(e.Signal)) + " (core dumped)"
+		return "signal " + signals.Name(syscall.Signal(e.Signal)) + " (core dumped)"
 	case e.Signal != 0:
-		return "signal " + signalName(syscall.Signal(e.Signal))
+		return "signal " + signals.Name(syscall.Signal(e.Signal))
 	case e.Code < 0:
 		return "an unknown status"
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/signals"
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/analyze"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
@@ -206,7 +207,7 @@ func exitOf(e *protocol.Exit) *snapshot.Exit {
 	if ws.Exited() {
 		x.Code = ws.ExitStatus()
 	} else {
-		x.Signal, x.CoreDumped = signalName(ws.Signal()), ws.CoreDump()
+		x.Signal, x.CoreDumped = signals.Name(ws.Signal()), ws.CoreDump()
 	}
 	return x
 }

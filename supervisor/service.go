@@ -14,6 +14,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/internal/procbelong"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/signals"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
@@ -308,7 +309,7 @@ func (v *service) onStopContinue(e protocol.Event) {
 	if e.Kind == protocol.EventStopped {
 		v.stopped = e.Number
 		v.signs.Suspend()
-		v.s.event(v.cfg.Name, "stopped", "somebody stopped it ("+signalName(sig(e.Number))+"): beats are not judged until it continues")
+		v.s.event(v.cfg.Name, "stopped", "somebody stopped it ("+signals.Name(sig(e.Number))+"): beats are not judged until it continues")
 		return
 	}
 	v.stopped = 0

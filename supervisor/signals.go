@@ -5,6 +5,8 @@ import (
 	"syscall"
 
 	"go.uber.org/zap"
+
+	"github.com/vigil-supervisor/vigil/signals"
 )
 
 // maxDump bounds the stacks of our own goroutines in the log.
@@ -14,14 +16,14 @@ const maxDump = 1 << 20
 func (s *Supervisor) onSignal(number int) {
 	switch sig(number) {
 	case syscall.SIGTERM, syscall.SIGINT:
-		s.stopAll("the keeper got " + signalName(sig(number)) + "; stopping all services")
+		s.stopAll("the keeper got " + signals.Name(sig(number)) + "; stopping all services")
 	case syscall.SIGQUIT:
 		b := make([]byte, maxDump)
 		s.log.Info("own goroutines", zap.ByteString("stacks", b[:runtime.Stack(b, true)]))
 	case syscall.SIGUSR1:
 		s.reopen()
 	default:
-		s.event("", "signal", signalName(sig(number))+" means nothing to vigil yet: services are not touched")
+		s.event("", "signal", signals.Name(sig(number))+" means nothing to vigil yet: services are not touched")
 	}
 }
 

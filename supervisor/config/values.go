@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/vigil-supervisor/vigil/signals"
 )
 
 // MaxDuration is the longest duration that a configuration may hold.
@@ -104,41 +104,15 @@ func ParseFree(s string) (Free, error) {
 // ParseSignal reads a signal's name, with or without SIG: "TERM", "SIGUSR1",
 // "RTMIN+3". Numbers are refused: they differ between architectures.
 func ParseSignal(s string) (syscall.Signal, error) {
-	name := strings.TrimPrefix(s, "SIG")
-	if n := unix.SignalNum("SIG" + name); n != 0 {
-		return n, nil
+	n, err := signals.Parse(s)
+	if err != nil || strings.ToUpper(s) != s || s[0] >= '0' && s[0] <= '9' {
+		return 0, fmt.Errorf("unknown signal %q%s", s, suggest(strings.TrimPrefix(s, "SIG"), signals.Names()))
 	}
-	// The C libraries keep 32 and 33 for themselves, so RTMIN is 34 to
-	// programs; RTMAX is 64 (signal(7)).
-	if name == "RTMIN" {
-		return 34, nil
-	}
-	if tail, ok := strings.CutPrefix(name, "RTMIN+"); ok {
-		if n, err := strconv.Atoi(tail); err == nil && n >= 0 && n <= 30 {
-			return syscall.Signal(34 + n), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown signal %q%s", s, suggest(name, signalNames()))
+	return n, nil
 }
 
 // SignalName returns the name without SIG, as it is written in a configuration.
-func SignalName(s syscall.Signal) string {
-	if s >= 34 && s <= 64 {
-		return fmt.Sprintf("RTMIN+%d", int(s)-34)
-	}
-	if name := unix.SignalName(s); name != "" {
-		return strings.TrimPrefix(name, "SIG")
-	}
-	return strconv.Itoa(int(s))
-}
-
-func signalNames() []string {
-	var names []string
-	for s := syscall.Signal(1); s < 32; s++ {
-		names = append(names, SignalName(s))
-	}
-	return names
-}
+func SignalName(s syscall.Signal) string { return signals.Name(s) }
 
 func validName(s string) bool {
 	if s == "" || len(s) > 64 {
