@@ -73,7 +73,7 @@ func TestWithoutServiceManagerNothingHappens(t *testing.T) {
 	for what, err := range map[string]error{
 		"ready": m.Ready("up"), "status": m.Status("x"), "reloading": m.Reloading(), "stopping": m.Stopping(),
 		"main pid": m.MainPID(1), "extend": m.ExtendTimeout(time.Second), "ping": m.Ping(), "store": m.Store(name, 0),
-		"replace": m.Replace(name, 0), "remove": m.Remove(name), "barrier": m.Barrier(time.Second),
+		"remove": m.Remove(name), "barrier": m.Barrier(time.Second),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -105,7 +105,6 @@ func TestMessages(t *testing.T) {
 		{func() error { return m.MainPID(42) }, "MAINPID=42", 0},
 		{func() error { return m.ExtendTimeout(3 * time.Second) }, "EXTEND_TIMEOUT_USEC=3000000", 0},
 		{func() error { return m.Store("a/b", 0, 1) }, "FDSTORE=1\nFDPOLL=0\nFDNAME=a/b", 2},
-		{func() error { return m.Replace("a/b", 2) }, "FDSTORE=1\nFDPOLL=0\nFDNAME=a/b\nFDSTOREREMOVE=1", 1},
 		{func() error { return m.Remove("a/b") }, "FDSTOREREMOVE=1\nFDNAME=a/b", 0},
 	} {
 		if err := c.call(); err != nil {
@@ -260,7 +259,7 @@ func TestStoreBounds(t *testing.T) {
 	}{
 		{func() error { return m.Store("a", 0, 1) }, nil},
 		{func() error { return m.Store("b", 0, 1) }, ErrStoreFull},
-		{func() error { return m.Replace("a", 0, 1, 2) }, nil},
+		{func() error { return m.Store("a", 2) }, nil},
 		{func() error { return m.Store("b", 0) }, ErrStoreFull},
 		{func() error { return m.Remove("a") }, nil},
 		{func() error { return m.Store("b", 0) }, nil},

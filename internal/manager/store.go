@@ -43,12 +43,8 @@ func (s *store) add(name string, n int) {
 	}
 }
 
-// room says whether n more of name fit, after those of the name have gone if
-// replace is set.
-func (s *store) room(name string, n int, replace bool) bool {
-	if replace {
-		n -= s.names[name]
-	}
+// room says whether n more of name fit.
+func (s *store) room(name string, n int) bool {
 	return (!s.limited || s.count+n <= s.limit) && s.bytes+n*(len(name)+1) <= maxNames
 }
 
@@ -70,13 +66,11 @@ func (m *Manager) Stored() map[string][]*os.File { return m.stored }
 // and his. When Store returns nil they are with the service manager or, if it
 // did not read, in our queue (Barrier tells); it may still refuse them, and
 // says so only in its log.
-func (m *Manager) Store(name string, fds ...int) error { return m.put(name, false, fds) }
-
-// Replace is Store in place of whatever is stored under name, in one step: a
-// process that is killed meanwhile has left the old ones or the new ones.
-func (m *Manager) Replace(name string, fds ...int) error { return m.put(name, true, fds) }
-
-func (m *Manager) put(name string, replace bool, fds []int) error {
+//
+// Nothing replaces what is stored in one step: systemd takes a message that
+// removes and stores for one that removes. Store state in a memfd and write
+// into that.
+func (m *Manager) Store(name string, fds ...int) error {
 	if m.link == nil {
 		return nil
 	}
@@ -89,20 +83,14 @@ func (m *Manager) put(name string, replace bool, fds []int) error {
 	// FDPOLL=0: otherwise systemd drops a pipe or pidfd as soon as its other
 	// end or its process is gone, which is when it is needed (systemd 246).
 	text := "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name
-	if replace {
-		text += "\nFDSTOREREMOVE=1" // carried out first
-	}
 	s := m.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.room(name, len(fds), replace) {
+	if !s.room(name, len(fds)) {
 		return fmt.Errorf("cannot store %d descriptors as %q beside %d: %w", len(fds), name, s.count, ErrStoreFull)
 	}
 	if err := m.link.send(message{text: text, files: fds}); err != nil {
 		return err
-	}
-	if replace {
-		s.add(name, -s.names[name])
 	}
 	s.add(name, len(fds))
 	return nil
