@@ -14,6 +14,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/internal/cgroup"
 	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/early"
 	"github.com/vigil-supervisor/vigil/internal/tidy"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
@@ -100,6 +101,7 @@ func Run(o Options) (int, error) {
 	// First of all: a TERM that comes before would end us with status 2.
 	stopSignals := k.takeSignals()
 	defer stopSignals()
+	early.HandOver(k.signals)
 	k.takeFatalSignals()
 	if err := checkProc(k.pid); err != nil {
 		return 0, err

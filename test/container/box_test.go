@@ -17,7 +17,7 @@ import (
 )
 
 // patience is for what should take milliseconds.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // box is a container that runs.
 type box struct {

@@ -1,6 +1,8 @@
 package container
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -140,6 +142,28 @@ func TestSignalsFromInside(t *testing.T) {
 	b.ends(5)
 	if strings.Contains(b.read("output"), "supervisor pid") {
 		t.Error("the supervisor died")
+	}
+}
+
+// A TERM that comes when vigil has taken its lock, long before a supervisor is
+// there, is kept and obeyed.
+func TestTermAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		b := start(t, Layout{Entry: service("exec sleep 1000"), Env: []string{state}}, false)
+		lock := fmt.Sprintf("/proc/%d/root/run/vigil/a/keeper.lock", b.cmd.Process.Pid)
+		for begin := time.Now(); ; {
+			if _, err := os.Lstat(lock); err == nil {
+				break
+			}
+			if !b.running() || time.Since(begin) > patience {
+				t.Fatal("vigil takes no lock")
+			}
+		}
+		b.signal(syscall.SIGTERM)
+		if code := b.end(); code != 0 && code != 128+int(unix.SIGTERM) {
+			t.Errorf("it ended with %d", code)
+		}
 	}
 }
 
