@@ -14,6 +14,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/internal/cgroup"
 	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/early"
 	"github.com/vigil-supervisor/vigil/internal/tidy"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
@@ -42,6 +43,8 @@ type Keeper struct {
 	cgroups  *cgroup.Group
 	noCgroup string
 	noReaper string
+
+	inherited bool // children from before the keeper, of whoever became vigil by exec
 
 	children map[string]*child
 	order    []string // ids in the order of their starts
@@ -95,6 +98,15 @@ const (
 func Run(o Options) (status int, err error) {
 	k := newKeeper(o)
 	defer k.stop()
+	k.inherited = hasChildren()
+	// First of all: a TERM that comes before would end us with status 2.
+	stopSignals := k.takeSignals()
+	defer stopSignals()
+	early.HandOver(k.signals)
+	k.takeFatalSignals()
+	if err := checkProc(k.pid); err != nil {
+		return 0, err
+	}
 	for _, dir := range []string{o.RuntimeDir, o.StateDir} {
 		f, err := lock(o.Name, dir)
 		if err != nil {
@@ -110,12 +122,11 @@ func Run(o Options) (status int, err error) {
 	}
 	k.adopt()
 	go reap(k.deaths, k.kick, k.ctx.Done())
-	stopSignals := k.takeSignals()
-	defer stopSignals()
 	if err := k.startSupervisor(); err != nil {
 		return 0, err
 	}
 	k.loop()
+	k.endLeftovers()
 	k.cleanUp()
 	return k.exit, nil
 }
@@ -139,7 +150,7 @@ func newKeeper(o Options) *Keeper {
 // cannot have it says, and goes on without.
 func (k *Keeper) prepareHost() error {
 	// Orphans of services come to us, not to pid 1 (Linux 3.4).
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil && k.pid != 1 {
 		k.noReaper = fmt.Sprintf("orphans of services go to pid 1: %v", err)
 	}
 	base, err := cgroup.Find()
@@ -166,7 +177,9 @@ func (k *Keeper) sweep(dir string) {
 	}
 	for _, e := range entries {
 		pid, ours := strings.CutPrefix(e.Name(), "vigil-"+k.opt.Name+".")
-		if n, err := strconv.Atoi(pid); !ours || err != nil || unix.Kill(n, 0) != unix.ESRCH {
+		// A pid of another namespace says nothing to us.
+		pid, same := strings.CutSuffix(pid, namespaceSuffix())
+		if n, err := strconv.Atoi(pid); !ours || !same || err != nil || unix.Kill(n, 0) != unix.ESRCH {
 			continue
 		}
 		if g, err := cgroup.Open(filepath.Join(dir, e.Name())); err == nil {
@@ -175,8 +188,11 @@ func (k *Keeper) sweep(dir string) {
 	}
 }
 
-// groupName is unlike that of another vigil of the same name elsewhere.
-func (k *Keeper) groupName() string { return fmt.Sprintf("vigil-%s.%d", k.opt.Name, k.pid) }
+// groupName is unlike that of another vigil of the same name elsewhere: two
+// pid 1 may share a cgroup, as containers without a cgroup namespace can.
+func (k *Keeper) groupName() string {
+	return fmt.Sprintf("vigil-%s.%d%s", k.opt.Name, k.pid, namespaceSuffix())
+}
 
 // loop is the keeper. Everything in here returns at once.
 func (k *Keeper) loop() {

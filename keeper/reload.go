@@ -291,6 +291,7 @@ func (k *Keeper) spawnSupervisor(exe *executable, args []string) (supervisor, er
 	spec.Args = append([]string{"vigil"}, args...)
 	spec.Env = os.Environ()
 	spec.Stdin, spec.Stdout, spec.Stderr = 0, 1, 2
+	spec.Setsid = true // ctrl-C and the end of our terminal are for the keeper
 	spec.Extra = []int{int(far.Fd())}
 	pid, fd, err := spawn.Start(spec)
 	if err != nil {
