@@ -19,8 +19,28 @@ import (
 // usual hard limit of descriptors.
 const MaxFiles = 1 << 20
 
-// ID is a file whatever its name.
-type ID struct{ Dev, Ino uint64 }
+// ID is a file whatever its name. Numbers of inodes are used again, so its birth
+// belongs to it, where the file system keeps that (statx(2)).
+type ID struct {
+	Major, Minor uint32
+	Ino          uint64
+	Birth        int64 // ns since 1970; 0: not known
+}
+
+// identify returns the file at path; ok is false for what is not regular.
+func identify(path string, flags int) (id ID, ok bool) {
+	var st unix.Statx_t
+	// Links of a dead network file system are not waited for: no sync.
+	err := unix.Statx(unix.AT_FDCWD, path, flags|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE|unix.STATX_INO|unix.STATX_BTIME, &st)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return ID{}, false
+	}
+	id = ID{Major: st.Dev_major, Minor: st.Dev_minor, Ino: st.Ino}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		id.Birth = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
+	}
+	return id, true
+}
 
 // File is a regular file that a process has open for writing.
 type File struct {
@@ -78,8 +98,8 @@ func look(base, name string) (File, bool) {
 	if err != nil || !named(link) {
 		return File{}, false
 	}
-	var st unix.Stat_t
-	if unix.Stat(base+"/fd/"+name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	id, ok := identify(base+"/fd/"+name, 0)
+	if !ok {
 		return File{}, false
 	}
 	text, err := os.ReadFile(base + "/fdinfo/" + name)
@@ -90,7 +110,7 @@ func look(base, name string) (File, bool) {
 	if mode := flags & unix.O_ACCMODE; !ok || flags&unix.O_PATH != 0 || mode != unix.O_WRONLY && mode != unix.O_RDWR {
 		return File{}, false
 	}
-	f := File{FD: fd, ID: ID{st.Dev, st.Ino}, Path: link, Append: flags&unix.O_APPEND != 0}
+	f := File{FD: fd, ID: id, Path: link, Append: flags&unix.O_APPEND != 0}
 	if path, ok := strings.CutSuffix(link, " (deleted)"); ok && !same(base+"/root"+link, f.ID) {
 		f.Path, f.Deleted = path, true
 	}
@@ -126,6 +146,6 @@ func parseFlags(text string) (flags int, ok bool) {
 }
 
 func same(path string, id ID) bool {
-	var st unix.Stat_t
-	return unix.Lstat(path, &st) == nil && ID{st.Dev, st.Ino} == id
+	other, ok := identify(path, unix.AT_SYMLINK_NOFOLLOW)
+	return ok && other == id
 }

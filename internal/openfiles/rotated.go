@@ -40,7 +40,6 @@ func (f File) Rotated(pid int, before string) bool {
 	if original == "" {
 		return false
 	}
-	var st unix.Stat_t
-	err := unix.Lstat("/proc/"+strconv.Itoa(pid)+"/root"+original, &st)
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && ID{st.Dev, st.Ino} != f.ID
+	other, ok := identify("/proc/"+strconv.Itoa(pid)+"/root"+original, unix.AT_SYMLINK_NOFOLLOW)
+	return ok && other != f.ID
 }
