@@ -134,7 +134,7 @@ func (s *Supervisor) tellReopened(r control.Reopened) {
 		case one.Note != "":
 			s.event(one.Service, "reopened", one.Note)
 		case one.Signal != "":
-			s.event(one.Service, "reopened", fmt.Sprintf("its log file is open anew, and it opened its own (%s to pid %d)", one.Signal, one.PID))
+			s.event(one.Service, "reopened", fmt.Sprintf("its log file is open anew, and it was asked to open its own (%s to pid %d)", one.Signal, one.PID))
 		default:
 			s.event(one.Service, "reopened", "its log file is open anew")
 		}

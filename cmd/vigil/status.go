@@ -40,9 +40,9 @@ func (a *app) statusCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&json, "json", false, "print a list of objects")
 	cmd.Flags().BoolVar(&pid, "pid", false, "print only the pid of vigil, or of each SERVICE")
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every second")
 	cmd.MarkFlagsMutuallyExclusive("pid", "json")
 	cmd.MarkFlagsMutuallyExclusive("pid", "watch")
-	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every second")
 	return cmd
 }
 
