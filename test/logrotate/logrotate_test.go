@@ -39,6 +39,9 @@ func testRotation(t *testing.T, by string, full, shared, compress bool) {
 	if out, err := v.run("reopen"); err != nil || out != "" {
 		t.Fatalf("vigil reopen: %v %q", err, out) // it makes the file of output that has not come yet
 	}
+	for _, log := range v.logs() {
+		v.eventually(log, func() error { _, err := os.Stat(log); return err })
+	}
 	if full {
 		v.write("go", "")
 		v.grows("lines before the rotation")
@@ -81,7 +84,10 @@ func testRotation(t *testing.T, by string, full, shared, compress bool) {
 }
 
 // reloads reports whether vigil has a reload.
-func reloads() bool { return exec.Command(binary, "reload", "--help").Run() == nil }
+func reloads() bool {
+	out, err := exec.Command(binary, "reload", "--help").Output()
+	return err == nil && strings.Contains(string(out), "vigil reload") // else it is the help of vigil
+}
 
 // nobodyHas checks that no process has a file open for writing, which
 // compression begins to read at that moment.
