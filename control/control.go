@@ -138,6 +138,8 @@ const (
 // Backend is what the server needs of the supervisor. Every method may be
 // called from any goroutine and returns when ctx ends.
 type Backend interface {
+	Reopener
+	Signaller
 	Instance() Instance
 	Services(names []string) ([]Service, error) // error wraps ErrNotFound for an unknown name
 	Ask(ctx Context, a Ask) ([]Result, error)

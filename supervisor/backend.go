@@ -58,7 +58,7 @@ func (b backend) Services(names []string) ([]control.Service, error) {
 		for _, name := range list {
 			v, ok := b.s.services[name]
 			if !ok {
-				failed = fmt.Errorf("cannot find service %q: %w", name, control.ErrNotFound)
+				failed = b.s.noService("find", name)
 				return
 			}
 			out = append(out, v.describe(clock.Boot()))

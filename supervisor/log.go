@@ -16,10 +16,10 @@ const maxLog = 4 << 20
 
 // newLog makes vigil's own log: people read stderr, programs the file. Equal
 // messages are sampled, so that no event repeated for ever can fill a disk.
-func newLog(path string) (*zap.Logger, error) {
+func newLog(path string) (*zap.Logger, *capped, error) {
 	f, err := openCapped(path, maxLog)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	enc := zap.NewProductionEncoderConfig()
 	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
@@ -31,7 +31,7 @@ func newLog(path string) (*zap.Logger, error) {
 		zapcore.NewCore(zapcore.NewJSONEncoder(enc), f, zapcore.DebugLevel),
 		plain{zapcore.NewCore(zapcore.NewConsoleEncoder(human), zapcore.Lock(os.Stderr), zapcore.InfoLevel)},
 	)
-	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, 20, 1000)), nil
+	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, 20, 1000)), f, nil
 }
 
 // plain is a core for people: the sentence says all, the fields are for programs.
@@ -108,6 +108,18 @@ func (c *capped) Write(p []byte) (int, error) {
 	n, _ := c.f.Write(p)
 	c.size += int64(n)
 	return len(p), nil
+}
+
+// reopen opens the path again, which somebody may have moved. The old file stays
+// in use when that does not work.
+func (c *capped) reopen() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.f
+	if err := c.open(os.O_APPEND); err != nil {
+		return err
+	}
+	return old.Close()
 }
 
 func (c *capped) Sync() error { return nil }

@@ -268,6 +268,7 @@ func (v *service) adopt(st protocol.Started, files childFiles) {
 	}
 	v.pidfd = files.pidfd
 	v.s.tidy.Worked(clock.Boot())
+	v.s.reopens.lookSoon(clock.Boot())
 	v.inst = v.output.Begin()
 	v.readers = nil
 	for _, one := range []struct {

@@ -21,25 +21,10 @@ func (s *Supervisor) onSignal(number int) {
 		b := make([]byte, maxDump)
 		s.log.Info("own goroutines", zap.ByteString("stacks", b[:runtime.Stack(b, true)]))
 	case syscall.SIGUSR1:
-		s.reopen()
+		s.reopenAll()
 	default:
-		s.event("", "signal", signals.Name(sig(number))+" means nothing to vigil yet: services are not touched")
-	}
-}
-
-// reopen opens the log files anew, off the loop: a disk may be slow.
-func (s *Supervisor) reopen() {
-	for _, name := range s.names {
-		v := s.services[name]
-		go func() {
-			err := v.output.Reopen()
-			s.post(func() {
-				if err != nil {
-					s.event(name, "alert", "cannot reopen its log: "+err.Error())
-					return
-				}
-				s.event(name, "reopened", "its log file is open anew")
-			})
-		}()
+		if !s.forwardSignal(sig(number)) {
+			s.event("", "signal", signals.Name(sig(number))+" means nothing to vigil yet: services are not touched")
+		}
 	}
 }

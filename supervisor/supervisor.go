@@ -31,6 +31,7 @@ import (
 type Supervisor struct {
 	opt     Options
 	log     *zap.Logger
+	ownLog  *capped
 	keeper  *keeperLink
 	welcome protocol.Welcome
 	store   *store.Store
@@ -45,6 +46,7 @@ type Supervisor struct {
 	stderr   *logs.Echo
 	runtimes runtimes
 	jobs     jobs // captures and analyses under way
+	reopens  reopens
 
 	tasks    chan func()
 	after    []func() // the loop's own, see later
@@ -97,13 +99,13 @@ func newSupervisor(o Options) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := newLog(filepath.Join(o.StateDir, fileLog))
+	log, ownLog, err := newLog(filepath.Join(o.StateDir, fileLog))
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Supervisor{
-		opt: o, log: log, keeper: link, services: map[string]*service{},
+		opt: o, log: log, ownLog: ownLog, keeper: link, services: map[string]*service{},
 		buffers: &logs.Buffers{}, notifies: &watchdog.Buffers{},
 		tasks: make(chan func(), maxTasks), ctx: ctx, cancel: cancel,
 		timer: time.NewTimer(0), started: time.Now().UTC(), lastBeat: clock.Boot(),
@@ -227,6 +229,7 @@ func (s *Supervisor) onTime(now time.Duration) {
 	if now-s.lastBeat >= beatEvery {
 		s.lastBeat = now
 		s.check(s.keeper.send(protocol.TBeat, nil, nil, nil))
+		s.noteNames(now)
 	}
 	for _, name := range s.names {
 		s.services[name].onTime(now)

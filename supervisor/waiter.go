@@ -25,7 +25,7 @@ func (s *Supervisor) askAll(a control.Ask) ([]*waiter, error) {
 	}
 	for _, name := range a.Services {
 		if _, ok := s.services[name]; !ok {
-			return nil, fmt.Errorf("cannot %s service %q: %w", a.Verb, name, control.ErrNotFound)
+			return nil, s.noService(string(a.Verb), name)
 		}
 	}
 	kinds := map[control.Verb]lifecycle.EventKind{

@@ -27,7 +27,7 @@ var exitCodes = [...]struct {
 	{exitDone, "done"},
 	{exitFailed, "failed; a configuration file that is wrong"},
 	{exitUsage, "wrong usage of the command line"},
-	{exitNothing, "not running; no such service; no incident"},
+	{exitNothing, "not running; no such service; no process of it; no incident"},
 	{exitRunning, "a vigil of that name runs already"},
 	{exitSystem, "the system refused: a directory that cannot be written to, no processes left"},
 }

@@ -48,6 +48,9 @@ func playService() {
 		must(unix.Close(1))
 		must(unix.Close(2))
 		writePID(args[0], os.Getpid())
+	case "logger": // FILE reopen|deaf
+		playLogger(args[0], args[1])
+		return
 	case "notify": // MESSAGE...: to NOTIFY_SOCKET
 		conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
 		must(err)

@@ -17,15 +17,20 @@ import (
 const watchPeriod = time.Second
 
 func (a *app) statusCommand() *cobra.Command {
-	var json, watch bool
+	var json, watch, pid bool
 	cmd := &cobra.Command{
 		Use:   "status [SERVICE...]",
 		Short: "Show services: state, pid, uptime, beats, restarts, and why",
 		Long: "Show services: state, pid, uptime, restarts, readiness, the age of the last beat\n" +
 			"against its limit, and why. Without --name it shows the default instance, or all\n" +
-			"that run when that one does not. Exit code 3: nothing runs, or no such service.",
+			"that run when that one does not. With --pid it prints one number a line: the pid of\n" +
+			"vigil itself, which takes the signals, or of each SERVICE. Exit code 3: nothing runs,\n" +
+			"or no such service.",
 		Example: "  vigil status --json web",
 		RunE: a.do(func(cmd *cobra.Command, services []string) error {
+			if pid {
+				return a.pids(cmd.Context(), services)
+			}
 			show := func() error { return a.status(cmd.Context(), services, json) }
 			if watch {
 				return a.watch(cmd.Context(), show)
@@ -34,7 +39,10 @@ func (a *app) statusCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&json, "json", false, "print a list of objects")
+	cmd.Flags().BoolVar(&pid, "pid", false, "print only the pid of vigil, or of each SERVICE")
 	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every second")
+	cmd.MarkFlagsMutuallyExclusive("pid", "json")
+	cmd.MarkFlagsMutuallyExclusive("pid", "watch")
 	return cmd
 }
 

@@ -19,8 +19,9 @@ type bounded struct {
 // conn is a connection with the user at its other end.
 type conn struct {
 	net.Conn
+	pid     int // 0: in another pid namespace
 	uid     int
-	err     error // why uid is not known
+	err     error // why they are not known
 	release func()
 	closed  atomic.Bool
 }
@@ -36,8 +37,8 @@ func (l *bounded) Accept() (net.Conn, error) {
 			_ = c.Close()
 			continue
 		}
-		uid, err := peer(c)
-		return &conn{Conn: c, uid: uid, err: err, release: func() { l.open.Add(-1) }}, nil
+		pid, uid, err := peer(c)
+		return &conn{Conn: c, pid: pid, uid: uid, err: err, release: func() { l.open.Add(-1) }}, nil
 	}
 }
 
@@ -49,26 +50,26 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// peer returns the effective user of the process that connected, as it was at
-// connect(2): SO_PEERCRED, unix(7).
-func peer(c net.Conn) (uid int, err error) {
+// peer returns the process that connected and its effective user, as they were
+// at connect(2): SO_PEERCRED, unix(7).
+func peer(c net.Conn) (pid, uid int, err error) {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
-		return -1, unix.ENOTSOCK
+		return 0, -1, unix.ENOTSOCK
 	}
 	raw, err := u.SyscallConn()
 	if err != nil {
-		return -1, err
+		return 0, -1, err
 	}
 	var cred *unix.Ucred
 	var credErr error
 	if err := raw.Control(func(fd uintptr) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	}); err != nil {
-		return -1, err
+		return 0, -1, err
 	}
 	if credErr != nil {
-		return -1, credErr
+		return 0, -1, credErr
 	}
-	return int(cred.Uid), nil
+	return int(cred.Pid), int(cred.Uid), nil
 }

@@ -41,6 +41,8 @@ func classify(err error) (status int, code string) {
 		return http.StatusNotFound, control.CodeNotFound
 	case errors.Is(err, control.ErrConflict):
 		return http.StatusConflict, control.CodeConflict
+	case errors.Is(err, control.ErrInvalid):
+		return http.StatusBadRequest, control.CodeBadRequest
 	case errors.Is(err, control.ErrShutdown):
 		return http.StatusServiceUnavailable, control.CodeShutdown
 	default:

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +27,8 @@ func (s *Server) routes() http.Handler {
 	handle(http.MethodGet, control.RouteInstance, s.instance)
 	handle(http.MethodGet, control.RouteServices, s.services)
 	handle(http.MethodPost, control.RouteAsk, s.ask)
+	handle(http.MethodPost, control.RouteReopen, s.reopen)
+	handle(http.MethodPost, control.RouteSignal, s.signal)
 	handle(http.MethodGet, control.RouteLogs, s.logs)
 	handle(http.MethodGet, control.RouteEvents, s.events)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -60,11 +61,7 @@ var errTooMany = fmt.Errorf("more than %d services in one request", MaxServices)
 func (s *Server) ask(w http.ResponseWriter, r *http.Request) {
 	a, err := decodeAsk(r.Body)
 	if err != nil {
-		status := http.StatusBadRequest
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			status = http.StatusRequestEntityTooLarge
-		}
-		fail(w, status, control.CodeBadRequest, err)
+		failDecode(w, err)
 		return
 	}
 	unhurried(w) // it may wait for a stop
@@ -82,13 +79,8 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request) {
 // decodeAsk refuses what it does not know: to leave out a part of an order is
 // another order.
 func decodeAsk(body io.Reader) (a control.Ask, err error) {
-	d := json.NewDecoder(body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&a); err != nil {
-		return a, fmt.Errorf("cannot decode request: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return a, errors.New("cannot decode request: there is more than one value")
+	if a, err = decodeStrictly[control.Ask](body); err != nil {
+		return a, err
 	}
 	switch {
 	case !slices.Contains([]control.Verb{control.Start, control.Stop, control.Restart}, a.Verb):

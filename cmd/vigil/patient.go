@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vigil-supervisor/vigil/control"
+	"github.com/vigil-supervisor/vigil/control/client"
+	"github.com/vigil-supervisor/vigil/internal/place"
+)
+
+// keeperLock is the file in the runtime directory that a keeper holds open, and
+// that has its pid.
+const keeperLock = "keeper.lock"
+
+// askAgain is how often a vigil whose supervisor is being replaced is asked.
+const askAgain = 20 * time.Millisecond
+
+// patiently repeats a request that may be repeated while the supervisor is
+// being replaced, until ctx ends. A vigil that does not run is an error at once.
+func (a *app) patiently(ctx context.Context, ask func(context.Context) error) error {
+	tick := time.NewTicker(askAgain)
+	defer tick.Stop()
+	for {
+		err := ask(ctx)
+		if err == nil || !a.mayPass(err) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("cannot reach the supervisor, though vigil runs: %w", err)
+		}
+	}
+}
+
+// mayPass reports whether an error may come from the replacement of a
+// supervisor, under a keeper that lives.
+func (a *app) mayPass(err error) bool {
+	gone := codeOf(err) == exitNothing && !errors.Is(err, control.ErrNotFound) ||
+		errors.Is(err, client.ErrNotRunning) || errors.Is(err, control.ErrShutdown) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	if !gone {
+		return false
+	}
+	places, _, err := place.Find(a.options())
+	if err != nil {
+		return false
+	}
+	if a.name != "" {
+		places = places[:1]
+	}
+	for _, p := range places {
+		if keeperRuns(p.Runtime) {
+			return true
+		}
+	}
+	return false
+}
+
+// keeperRuns reports whether the process that the lock in a runtime directory
+// names lives and holds that file open. The lock itself is not tried: a keeper
+// that starts at that moment would find it taken.
+func keeperRuns(runtime string) bool {
+	path := filepath.Join(runtime, keeperLock)
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	own, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	text := make([]byte, 16)
+	n, _ := f.ReadAt(text, 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
+	if err != nil || pid <= 0 {
+		return false
+	}
+	fds := "/proc/" + strconv.Itoa(pid) + "/fd"
+	entries, err := os.ReadDir(fds)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if held, err := os.Stat(filepath.Join(fds, e.Name())); err == nil && os.SameFile(held, own) {
+			return true
+		}
+	}
+	return false
+}
