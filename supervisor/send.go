@@ -68,6 +68,18 @@ func (s *Supervisor) sendReloadSignals(except map[string]bool) {
 	}
 }
 
+// afterReload asks the services that a reload has left alone to follow it: by
+// their reload_signal, and to open their logs anew, since a rotation may have
+// been the reason. except are those that are restarted or stopped.
+func (s *Supervisor) afterReload(except []string) {
+	skip := map[string]bool{}
+	for _, name := range except {
+		skip[name] = true
+	}
+	s.sendReloadSignals(skip)
+	s.reopenAll()
+}
+
 // forwardSignal passes a signal of the keeper's on to the services whose
 // configuration asks for it, and reports whether there is any.
 func (s *Supervisor) forwardSignal(sig syscall.Signal) bool {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sort"
 	"syscall"
 	"time"
@@ -89,7 +90,11 @@ func Run(o Options) (int, error) {
 		s.post(func() { s.onMessage(m, err) })
 	})
 	s.startAll()
+	touched := append(slices.Clone(s.changed), s.leaving...)
 	s.applyChanges()
+	if s.welcome.Beginning == protocol.BeginCandidate {
+		s.afterReload(touched)
+	}
 	s.loop()
 	return s.status, s.fatal
 }

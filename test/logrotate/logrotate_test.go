@@ -31,9 +31,6 @@ func TestMatrix(t *testing.T) {
 }
 
 func testRotation(t *testing.T, by string, full, shared, compress bool) {
-	if by == "HUP" && !reloads() {
-		t.Skip("this vigil does not reload by HUP")
-	}
 	v := up(t)
 	before := v.pids()
 	if out, err := v.run("reopen"); err != nil || out != "" {
@@ -81,12 +78,6 @@ func testRotation(t *testing.T, by string, full, shared, compress bool) {
 	for _, log := range v.logs() {
 		v.complete(log, rotations)
 	}
-}
-
-// reloads reports whether vigil has a reload.
-func reloads() bool {
-	out, err := exec.Command(binary, "reload", "--help").Output()
-	return err == nil && strings.Contains(string(out), "vigil reload") // else it is the help of vigil
 }
 
 // nobodyHas checks that no process has a file open for writing, which
