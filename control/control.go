@@ -140,6 +140,7 @@ const (
 type Backend interface {
 	Reopener
 	Signaller
+	Ledger
 	Instance() Instance
 	Services(names []string) ([]Service, error) // error wraps ErrNotFound for an unknown name
 	Ask(ctx Context, a Ask) ([]Result, error)

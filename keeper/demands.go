@@ -1,27 +1,286 @@
 package keeper
 
-import "time"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
 
-// interim: replaced by the signals package.
-func (k *Keeper) onReloadRequest(struct{}) error { k.wantReload(0); return nil }
-func (k *Keeper) wantReload(id uint64) {
-	if len(k.reloads) == 0 {
-		k.reloads = append(k.reloads, id)
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
+	"github.com/vigil-supervisor/vigil/signals"
+	"github.com/vigil-supervisor/vigil/signals/intake"
+	"github.com/vigil-supervisor/vigil/signals/ledger"
+)
+
+// demands is what is asked of vigil, by signals and by clients: each is an
+// entry of the ledger, and the inbox says when it is carried out. The loop owns
+// it.
+type demands struct {
+	intake *intake.Intake
+	ledger *ledger.Ledger
+	inbox  signals.Inbox
+	unsent []protocol.Event          // handed out while nobody was in charge
+	held   uint64                    // a reload that waits for the gap since the last one, 0: none
+	plain  map[plainKey]uint64       // newest entries of signals that ask nothing of vigil itself
+	causes map[uint64]protocol.Event // of the entries that the inbox holds
+}
+
+// plainKey says which signals without a demand are merged.
+type plainKey struct {
+	signal syscall.Signal
+	sender int
+	demand signals.Demand
+}
+
+// maxPlain bounds the map of those; then it is begun anew.
+const maxPlain = 256
+
+// ledgerFile is the file of the ledger in the state directory.
+const ledgerFile = "signals.jsonl"
+
+// openDemands begins to receive.
+func (k *Keeper) openDemands(in *intake.Intake) error {
+	l, err := ledger.Open(filepath.Join(k.opt.StateDir, ledgerFile))
+	if err != nil {
+		return err
+	}
+	k.demands = demands{intake: in, ledger: l, plain: map[plainKey]uint64{}, causes: map[uint64]protocol.Event{}}
+	return nil
+}
+
+// onSignals takes what the intake has received.
+func (k *Keeper) onSignals() {
+	for _, r := range k.demands.intake.Take() {
+		k.onRecord(r)
 	}
 }
-func (k *Keeper) demandDone(uint64, string) {}
-func (k *Keeper) demandsLost()              {}
+
+func (k *Keeper) onRecord(r signals.Record) {
+	d := &k.demands
+	demand := signals.Meaning(r.Signal, !r.Sender.Forged && k.ofService(r.Sender.PID))
+	switch demand {
+	case signals.None, signals.Beat, signals.Capture:
+		k.onPlain(r, demand)
+		return
+	}
+	if open, ok := d.inbox.Open(demand); ok {
+		d.ledger.Merge(open, r)
+		return
+	}
+	seq := d.ledger.Receive(r, demand, "")
+	k.demand(demand, seq, r)
+}
+
+// demand puts a new entry into the inbox.
+func (k *Keeper) demand(demand signals.Demand, seq uint64, r signals.Record) {
+	d := &k.demands
+	d.causes[seq] = protocol.Event{
+		Kind: protocol.EventSignal, Number: int(r.Signal), Boot: r.Boot, Demand: seq, Name: demand, Text: who(r),
+	}
+	d.inbox.Received(demand, seq)
+	if demand == signals.Stop && k.ownStopAt == 0 {
+		k.stopAt(clock.Boot() + termPatience)
+	}
+}
+
+// onPlain takes a signal that asks nothing of vigil itself. Many of the same
+// sender are one entry.
+func (k *Keeper) onPlain(r signals.Record, demand signals.Demand) {
+	d := &k.demands
+	key := plainKey{r.Signal, r.Sender.PID, demand}
+	seq, ok := d.plain[key]
+	if ok && d.ledger.Merge(seq, r) {
+		k.tellPlain(r, demand)
+		return
+	}
+	if len(d.plain) >= maxPlain {
+		clear(d.plain)
+	}
+	seq = d.ledger.Receive(r, demand, "")
+	d.plain[key] = seq
+	outcome := "recorded"
+	if demand == signals.None {
+		outcome = "passed on to the services that ask for it (forward)"
+	}
+	d.ledger.Outcome(seq, outcome)
+	k.tellPlain(r, demand)
+}
+
+func (k *Keeper) tellPlain(r signals.Record, demand signals.Demand) {
+	if demand == signals.None {
+		k.sup.sendEvent(protocol.Event{Kind: protocol.EventSignal, Number: int(r.Signal), Boot: r.Boot, Text: who(r)}, nil)
+	}
+}
+
+// ofService reports whether a process belongs to a service of ours.
+func (k *Keeper) ofService(pid int) bool {
+	if pid <= 1 || pid == k.pid {
+		return false
+	}
+	if c, ok := k.byPID[pid]; ok {
+		return !c.spec.Helper
+	}
+	path := cgroupOf(pid)
+	for _, c := range k.children {
+		if c.tree != nil && !c.spec.Helper && c.tree.Path() != "" && path != "" && inside(c.tree.Path(), path) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeDemands hands out what is to be done now.
+func (k *Keeper) takeDemands(now time.Duration) {
+	d := &k.demands
+	for k.quit == nil && k.stopping == nil {
+		task, ok := d.inbox.Next()
+		if !ok {
+			break
+		}
+		event := d.causes[task.ID]
+		switch {
+		case task.Refuse != "":
+			k.closeDemand(task.ID, task.Refuse)
+		case task.Demand == signals.Reload:
+			d.held = task.ID
+		default:
+			if task.Demand == signals.Stop {
+				k.cancelReload("vigil is asked to stop")
+			}
+			d.unsent = append(d.unsent, event)
+		}
+	}
+	k.sendDemands()
+	if at := k.reloadDue(); at > 0 && now >= at {
+		id := d.held
+		d.held = 0
+		k.beginReload(id)
+	}
+}
+
+// sendDemands tells the supervisor in charge what it is to do.
+func (k *Keeper) sendDemands() {
+	if !k.sup.ready || k.sup.retiring {
+		return
+	}
+	for _, e := range k.demands.unsent {
+		k.sup.sendEvent(e, nil)
+	}
+	k.demands.unsent = nil
+}
+
+// reloadDue is when the reload that waits may begin, 0: none waits.
 func (k *Keeper) reloadDue() time.Duration {
-	if len(k.reloads) == 0 || k.reload != nil {
+	if k.demands.held == 0 || k.reload != nil || k.quit != nil || k.stopping != nil {
 		return 0
 	}
 	return max(k.nextReload, 1)
 }
-func (k *Keeper) takeDemands(now time.Duration) {
-	if at := k.reloadDue(); at == 0 || now < at || k.quit != nil || k.stopping != nil {
+
+// demandDone takes what came of a demand.
+func (k *Keeper) demandDone(seq uint64, outcome string) {
+	if _, ok := k.demands.inbox.Done(seq); ok {
+		k.closeDemand(seq, outcome)
+	}
+}
+
+func (k *Keeper) closeDemand(seq uint64, outcome string) {
+	delete(k.demands.causes, seq)
+	k.demands.ledger.Outcome(seq, outcome)
+}
+
+// demandsLost: the supervisor that was to carry them out is gone. Its successor
+// gets them. A reload is the keeper's own work and goes on.
+func (k *Keeper) demandsLost() {
+	d := &k.demands
+	for _, m := range d.inbox.Lost(signals.Reload) {
+		k.closeDemand(m.ID, fmt.Sprintf("done with %d: the supervisor ended before it was carried out", m.Into))
+	}
+	d.unsent = nil
+}
+
+// endDemands writes what becomes of the demands that are left at the end.
+func (k *Keeper) endDemands() {
+	d := &k.demands
+	for seq, e := range d.causes {
+		outcome := "dropped: vigil ended before it was carried out"
+		if e.Name == signals.Stop {
+			outcome = "done: vigil has ended"
+		}
+		d.ledger.Outcome(seq, outcome)
+	}
+	if err := d.ledger.Close(); err != nil {
+		fmt.Fprintf(os.Stderr, "vigil: cannot write the ledger of signals: %v\n", err)
+	}
+}
+
+// onReloadRequest takes a client's wish for a reload, which is a demand like
+// one by HUP. The answer says under which number what came of it is found.
+func (k *Keeper) onReloadRequest(req request, m protocol.Message) {
+	var b protocol.Reload
+	if err := m.Into(&b); err != nil {
+		k.answer(req, err)
 		return
 	}
-	id := k.reloads[0]
-	k.reloads = k.reloads[1:]
-	k.beginReload(id)
+	r := signals.Record{Sender: b.From, Boot: clock.Boot(), Wall: time.Now(), Count: 1}
+	seq, merged := k.demands.inbox.Open(signals.Reload)
+	if merged {
+		k.demands.ledger.Merge(seq, r)
+	} else {
+		seq = k.demands.ledger.Receive(r, signals.Reload, "")
+		k.demand(signals.Reload, seq, r)
+	}
+	k.sup.reply(req, protocol.TReply, protocol.Reply{Demand: seq})
+}
+
+func (k *Keeper) onOutcome(m protocol.Message) {
+	var o protocol.Outcome
+	if m.Into(&o) == nil {
+		k.demandDone(o.Demand, o.Text)
+	}
+}
+
+func (k *Keeper) onLedger(req request, m protocol.Message) {
+	var q protocol.LedgerQuery
+	if err := m.Into(&q); err != nil {
+		k.answer(req, err)
+		return
+	}
+	k.sup.reply(req, protocol.TEntries, protocol.Entries{
+		Entries: k.demands.ledger.Entries(q.Since, q.Limit), Stats: k.demands.ledger.Stats(),
+	})
+}
+
+// recordSent enters a signal that a client had us send to a service.
+func (k *Keeper) recordSent(s protocol.Signal, key string, err error) {
+	if s.From == nil {
+		return
+	}
+	r := signals.Record{Signal: syscall.Signal(s.Number), Sender: *s.From, Boot: clock.Boot(), Wall: time.Now(), Count: 1}
+	seq := k.demands.ledger.Receive(r, signals.None, key)
+	outcome := "delivered"
+	if err != nil {
+		outcome = "refused: " + err.Error()
+	}
+	k.demands.ledger.Outcome(seq, outcome)
+}
+
+// who words the sender of a signal.
+func who(r signals.Record) string {
+	s := r.Sender
+	text := "somebody unknown"
+	switch {
+	case s.Command == signals.Kernel:
+		text = "the kernel"
+	case s.PID > 0 && s.Command != "":
+		text = fmt.Sprintf("pid %d (%s) uid %d", s.PID, s.Command, s.UID)
+	case s.PID > 0:
+		text = fmt.Sprintf("pid %d uid %d", s.PID, s.UID)
+	}
+	if s.Forged {
+		text += ", as it claims"
+	}
+	return text
 }

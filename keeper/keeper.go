@@ -14,7 +14,6 @@ import (
 
 	"github.com/vigil-supervisor/vigil/internal/cgroup"
 	"github.com/vigil-supervisor/vigil/internal/clock"
-	"github.com/vigil-supervisor/vigil/internal/early"
 	"github.com/vigil-supervisor/vigil/internal/tidy"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
@@ -65,7 +64,7 @@ type Keeper struct {
 	disk       string      // where the next version of it will lie
 	reload     *reload     // under way; nil when none is
 	nextReload time.Duration
-	reloads    []uint64 // demands of a reload that wait
+	demands    demands
 
 	term      *protocol.Event // a request to end, kept until Quit
 	quit      *protocol.Quit
@@ -78,7 +77,6 @@ type Keeper struct {
 	spawns     chan spawned
 	empties    chan emptied
 	inbox      chan received
-	signals    chan os.Signal
 	candidates chan begunCandidate
 	exit       int
 	done       bool
@@ -100,10 +98,11 @@ func Run(o Options) (status int, err error) {
 	defer k.stop()
 	k.inherited = hasChildren()
 	// First of all: a TERM that comes before would end us with status 2.
-	stopSignals := k.takeSignals()
-	defer stopSignals()
-	early.HandOver(k.signals)
-	k.takeFatalSignals()
+	in, err := takeSignals()
+	if err != nil {
+		return 0, err
+	}
+	defer takeFatalSignals(k.pid)()
 	if err := checkProc(k.pid); err != nil {
 		return 0, err
 	}
@@ -120,6 +119,10 @@ func Run(o Options) (status int, err error) {
 	if k.records, err = openRecords(o.RuntimeDir); err != nil {
 		return 0, err
 	}
+	if err := k.openDemands(in); err != nil {
+		return 0, err
+	}
+	defer k.endDemands()
 	k.adopt()
 	go reap(k.deaths, k.kick, k.ctx.Done())
 	if err := k.startSupervisor(); err != nil {
@@ -141,7 +144,7 @@ func newKeeper(o Options) *Keeper {
 		children: map[string]*child{}, byPID: map[int]*child{}, files: map[string]int{}, notes: map[string][]byte{},
 		early:  map[int]death{},
 		deaths: make(chan death, 64), kick: make(chan struct{}, 1), spawns: make(chan spawned, 16),
-		empties: make(chan emptied, 16), inbox: make(chan received, 64), signals: make(chan os.Signal, 64),
+		empties: make(chan emptied, 16), inbox: make(chan received, 64),
 		candidates: make(chan begunCandidate, 1), exe: ownExecutable(), disk: o.Executable,
 	}
 }
@@ -211,8 +214,8 @@ func (k *Keeper) loop() {
 			k.onReceived(r)
 		case b := <-k.candidates:
 			k.onCandidate(b)
-		case s := <-k.signals:
-			k.onSignal(s)
+		case <-k.demands.intake.Ready():
+			k.onSignals()
 		case <-tick.C:
 		}
 		k.onTime(clock.Boot())

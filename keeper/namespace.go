@@ -29,17 +29,19 @@ func namespaceSuffix() string {
 // the Go runtime has one for each, and would end the whole container.
 var fatal = []os.Signal{
 	syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV,
-	syscall.SIGSTKFLT, syscall.SIGSYS,
+	syscall.SIGSYS,
 }
 
 // takeFatalSignals makes signals that somebody sends to pid 1 ordinary ones:
-// they are recorded and do nothing. A fault of our own still ends the keeper,
+// they do nothing. A fault of our own still ends the keeper,
 // because the runtime tells the two apart by si_code, sigaction(2). A keeper
 // that is not pid 1 keeps the traceback: it is how a hang of it is looked into.
-func (k *Keeper) takeFatalSignals() {
-	if k.pid == 1 {
-		signal.Notify(k.signals, fatal...)
+func takeFatalSignals(pid int) (stop func()) {
+	nobody := make(chan os.Signal, 1)
+	if pid == 1 {
+		signal.Notify(nobody, fatal...)
 	}
+	return func() { signal.Stop(nobody) }
 }
 
 // checkProc fails when /proc is that of another pid namespace: the pids in it

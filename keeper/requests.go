@@ -68,6 +68,15 @@ func (k *Keeper) handle(req request, m protocol.Message) {
 	case protocol.TAck:
 		k.onAck(m)
 		return
+	case protocol.TOutcome:
+		k.onOutcome(m)
+		return
+	case protocol.TLedger:
+		k.onLedger(req, m)
+		return
+	case protocol.TReload:
+		k.onReloadRequest(req, m)
+		return
 	case protocol.THello:
 		k.onHello(req, m)
 		return
@@ -105,8 +114,6 @@ func (k *Keeper) handleNamed(m protocol.Message) error {
 		return with(m, func(b protocol.Name) error { return k.onRelease(b.Name) })
 	case protocol.TQuit:
 		return with(m, func(b protocol.Quit) error { k.quit = &b; k.cancelReload("vigil is about to end"); return nil })
-	case protocol.TReload:
-		return with(m, k.onReloadRequest)
 	}
 	return fmt.Errorf("cannot handle %s: it is not a request", m.Type)
 }
@@ -207,20 +214,14 @@ func (k *Keeper) onReady(m protocol.Message) (kept bool) {
 
 // repeat tells what nobody has acknowledged.
 func (k *Keeper) repeat() {
-	termTold := k.term == nil
 	for _, p := range k.events {
 		var fds []int
-		termTold = termTold || p.event.Kind == protocol.EventSignal && p.event.Boot == k.term.Boot
 		if p.event.Started != nil {
 			if c, ok := k.children[protocol.ID(p.event.Key, p.event.Started.Instance)]; ok {
 				fds, _ = c.files()
 			}
 		}
 		k.sup.sendEvent(p.event, fds)
-	}
-	if !termTold {
-		// The one who acknowledged it is gone, and did not carry it out.
-		k.tell(*k.term)
 	}
 }
 
@@ -269,6 +270,12 @@ func (k *Keeper) onSignalRequest(m protocol.Message) error {
 	if err != nil {
 		return err
 	}
+	err = k.sendSignal(c, s)
+	k.recordSent(s, c.spec.Key, err)
+	return err
+}
+
+func (k *Keeper) sendSignal(c *child, s protocol.Signal) error {
 	if c.exit != nil || c.pidfd < 0 {
 		return fmt.Errorf("cannot signal %s: %w", s.ID, syscall.ESRCH)
 	}

@@ -1,5 +1,7 @@
 package signals
 
+import "slices"
+
 // Inbox decides when a demand that came by signal is carried out. A demand is a
 // level, not a count: one that waits takes in every further one of its kind,
 // for it has not begun yet and will see what they wanted seen. One that was
@@ -116,11 +118,14 @@ func (in *Inbox) Done(id uint64) (d Demand, ok bool) {
 }
 
 // Lost is for when the one who carried out the tasks died: what was handed out
-// and is not done waits again. Where one of its kind waits already, the older
-// entry becomes part of that one, and is returned.
-func (in *Inbox) Lost() (merged []Merge) {
+// and is not done waits again, but for the demands that somebody else carries
+// out. Where one of its kind waits already, the older entry becomes part of that
+// one, and is returned.
+func (in *Inbox) Lost(but ...Demand) (merged []Merge) {
 	for i, id := range in.running {
 		switch {
+		case slices.Contains(but, ranks[i]):
+			continue
 		case id == 0:
 		case in.waiting[i] == 0:
 			in.waiting[i] = id

@@ -126,5 +126,7 @@ func (s *Supervisor) forget(v *service) {
 
 // onReload takes what came of a reload.
 func (s *Supervisor) onReload(e protocol.Event) {
+	close(s.reloadOver)
+	s.reloadOver = make(chan struct{})
 	s.event("", "reload", "reload "+e.Text)
 }

@@ -44,7 +44,8 @@ func (s *Supervisor) sendTo(names []string, sig syscall.Signal, who control.Call
 			continue
 		}
 		r.PID = v.started.PID
-		s.sendSignal(protocol.Signal{ID: v.id(), Number: int(sig), Scope: protocol.ScopeMain}, func(err error) {
+		from := senderOf(who)
+		s.sendSignal(protocol.Signal{ID: v.id(), Number: int(sig), Scope: protocol.ScopeMain, From: &from}, func(err error) {
 			if err != nil {
 				r.Error = err.Error()
 				s.event(name, "signal", fmt.Sprintf("%s by %s was not sent: %v", word, who, err))

@@ -139,7 +139,7 @@ func TestForward(t *testing.T) {
 			t.Errorf("%v was passed on", sig)
 		}
 	}
-	b.s.onSignal(int(syscall.SIGWINCH))
+	b.s.onSignal(protocol.Event{Number: int(syscall.SIGWINCH)})
 	b.work(1)
 	if got := b.sent(1, "cannot signal: no such process"); got[0].ID != "term#1" || got[0].Number != int(syscall.SIGWINCH) {
 		t.Errorf("got %+v", got)

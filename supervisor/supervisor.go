@@ -60,15 +60,16 @@ type Supervisor struct {
 	lastBeat time.Duration
 	tidy     tidy.Tidy
 
-	config   *config.Config
-	changed  []string      // services that run with a configuration of before
-	leaving  []string      // services that the configuration does not have any more
-	retired  bool          // a successor stands by
-	stopping bool          // all services are asked to stop
-	giveUpAt time.Duration // when evidence under way is left behind
-	quitSent bool
-	status   int
-	fatal    error
+	config     *config.Config
+	reloadOver chan struct{} // closed, and made anew, when a reload is over
+	changed    []string      // services that run with a configuration of before
+	leaving    []string      // services that the configuration does not have any more
+	retired    bool          // a successor stands by
+	stopping   bool          // all services are asked to stop
+	giveUpAt   time.Duration // when evidence under way is left behind
+	quitSent   bool
+	status     int
+	fatal      error
 }
 
 // Run is the life of a supervisor. It returns the status of the vigil as a
@@ -116,6 +117,7 @@ func newSupervisor(o Options) (*Supervisor, error) {
 		timer: time.NewTimer(0), started: time.Now().UTC(), lastBeat: clock.Boot(),
 	}
 	s.jobs.running = map[string]*job{}
+	s.reloadOver = make(chan struct{})
 	if s.store, err = store.Open(filepath.Join(o.StateDir, dirIncidents)); err != nil {
 		s.noStore = err.Error()
 		log.Warn("no incidents can be kept", zap.Error(err))
@@ -375,7 +377,7 @@ func (s *Supervisor) onEvent(e protocol.Event, fds []int) {
 	switch e.Kind {
 	case protocol.EventSignal:
 		files.close()
-		s.onSignal(e.Number)
+		s.onSignal(e)
 		return
 	case protocol.EventReloaded, protocol.EventRefused:
 		files.close()

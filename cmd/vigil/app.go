@@ -88,7 +88,7 @@ func (a *app) newRoot() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.upCommand(), a.checkCommand(), a.statusCommand(),
 		a.askCommand(startAsk), a.askCommand(stopAsk), a.askCommand(restartAsk),
-		a.reopenCommand(), a.signalCommand(),
+		a.reloadCommand(), a.reopenCommand(), a.signalCommand(), a.signalsCommand(),
 		a.logsCommand(), a.eventsCommand(), a.incidentsCommand(), a.versionCommand(),
 		a.supervisorCommand(),
 	)

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/vigil-supervisor/vigil/control"
 )
@@ -31,4 +33,25 @@ func (c *Client) post(ctx context.Context, route string, ask, answer any) error 
 		return err
 	}
 	return decode(reply, answer)
+}
+
+// Reload asks for a new supervisor from the program and the configuration now
+// on disk. What comes of it stands in the ledger, see Signals.
+func (c *Client) Reload(ctx context.Context) (d control.Demanded, err error) {
+	return d, c.post(ctx, control.RouteReload, struct{}{}, &d)
+}
+
+// Signals lists entries of the ledger.
+func (c *Client) Signals(ctx context.Context, q control.SignalsQuery) (list []control.SignalEntry, err error) {
+	v := url.Values{}
+	if q.Since > 0 {
+		v.Set("since", strconv.FormatUint(q.Since, 10))
+	}
+	if q.Limit > 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
+	}
+	if q.Wait {
+		v.Set("wait", "1")
+	}
+	return list, c.get(ctx, control.RouteSignals, v, &list)
 }

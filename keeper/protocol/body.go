@@ -3,6 +3,9 @@ package protocol
 import (
 	"strconv"
 	"time"
+
+	"github.com/vigil-supervisor/vigil/signals"
+	"github.com/vigil-supervisor/vigil/signals/ledger"
 )
 
 // Hello is the first request of a supervisor.
@@ -41,6 +44,29 @@ type Plan struct {
 	Restart []string `json:"restart,omitempty"`
 	Leave   []string `json:"leave,omitempty"`
 	Refused string   `json:"refused,omitempty"` // why there is no plan
+}
+
+// Reload asks for a candidate.
+type Reload struct {
+	From signals.Sender `json:"from"`
+}
+
+// Outcome is what came of a demand.
+type Outcome struct {
+	Demand uint64 `json:"demand"`
+	Text   string `json:"text"`
+}
+
+// LedgerQuery asks for entries of the ledger of signals.
+type LedgerQuery struct {
+	Since uint64 `json:"since"` // those after this number
+	Limit int    `json:"limit"` // at most so many, the newest; 0: all that are kept
+}
+
+// Entries are entries of the ledger, oldest first.
+type Entries struct {
+	Entries []ledger.Entry `json:"entries"`
+	Stats   ledger.Stats   `json:"stats"`
 }
 
 // Welcome grants an epoch.
@@ -126,6 +152,8 @@ type Reply struct {
 	Stage string `json:"stage,omitempty"` // of a failed start
 	Errno int    `json:"errno,omitempty"` // of a failed start or signal
 	Code  string `json:"code,omitempty"`  // "fenced", "unknown-key", "busy", ...
+
+	Demand uint64 `json:"demand,omitempty"` // number of the demand in the ledger
 }
 
 // Scope says which processes of a child a signal goes to.
@@ -142,6 +170,9 @@ type Signal struct {
 	ID     string `json:"id"`
 	Number int    `json:"number"`
 	Scope  Scope  `json:"scope"`
+	// From is the client that asked for it, and makes it an entry of the ledger;
+	// nil: the supervisor's own doing.
+	From *signals.Sender `json:"from,omitempty"`
 }
 
 // Kill ends a whole tree by SIGKILL.
@@ -237,18 +268,19 @@ const (
 
 // Event is one thing that happened at the keeper.
 type Event struct {
-	Seq     uint64        `json:"seq"`
-	Kind    EventKind     `json:"kind"`
-	Boot    time.Duration `json:"boot"`
-	Key     string        `json:"key,omitempty"`
-	Inst    uint64        `json:"instance,omitempty"`
-	Exit    *Exit         `json:"exit,omitempty"`
-	Started *Started      `json:"started,omitempty"`
-	Number  int           `json:"number,omitempty"`
-	PIDs    []int         `json:"pids,omitempty"`
-	Failure *Reply        `json:"failure,omitempty"`
-	Count   uint64        `json:"count,omitempty"`
-	Demand  uint64        `json:"demand,omitempty"` // number of the demand in the ledger
-	Text    string        `json:"text,omitempty"`
-	Plan    *Plan         `json:"plan,omitempty"`
+	Seq     uint64         `json:"seq"`
+	Kind    EventKind      `json:"kind"`
+	Boot    time.Duration  `json:"boot"`
+	Key     string         `json:"key,omitempty"`
+	Inst    uint64         `json:"instance,omitempty"`
+	Exit    *Exit          `json:"exit,omitempty"`
+	Started *Started       `json:"started,omitempty"`
+	Number  int            `json:"number,omitempty"`
+	PIDs    []int          `json:"pids,omitempty"`
+	Failure *Reply         `json:"failure,omitempty"`
+	Count   uint64         `json:"count,omitempty"`
+	Demand  uint64         `json:"demand,omitempty"` // number of the demand in the ledger
+	Name    signals.Demand `json:"name,omitempty"`   // what was asked for
+	Text    string         `json:"text,omitempty"`
+	Plan    *Plan          `json:"plan,omitempty"`
 }

@@ -24,6 +24,8 @@ const (
 	TQuit                     // Quit -> TReply; then the keeper ends with that status
 	TPlan                     // of a candidate: Plan -> TWelcome with an epoch once the place is free, or TReply
 	TReload                   // Reload -> TReply at once, with the number of the demand
+	TOutcome                  // Outcome of a demand, not answered
+	TLedger                   // LedgerQuery -> TEntries
 )
 
 // Answers and reports of the keeper.
@@ -36,6 +38,7 @@ const (
 	TRecovered // empty
 	TStarted   // Started with [pidfd, stdout, stderr]
 	TEvent     // Event, with [pidfd, stdout, stderr] for EventRestarted
+	TEntries   // Entries
 	TRetire    // a successor stands by: finish what is at hand, and end
 )
 
@@ -45,6 +48,7 @@ var typeNames = map[Type]string{
 	TAck: "ack", TBeat: "beat", TReady: "ready", TQuit: "quit", TWelcome: "welcome", TReply: "reply",
 	TChild: "child", TFile: "file", TNote: "note", TRecovered: "recovered", TStarted: "started", TEvent: "event",
 	TPlan: "plan", TReload: "reload", TRetire: "retire",
+	TOutcome: "outcome", TLedger: "ledger", TEntries: "entries",
 }
 
 // String returns the name of the type, or its number.

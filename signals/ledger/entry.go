@@ -22,11 +22,11 @@ const maxCommand = 64
 // Entry is a signal, with those that were merged with it before it was carried
 // out, and what came of it.
 type Entry struct {
-	Seq    uint64         `json:"seq"`  // from 1, without gaps, goes on over restarts
-	Time   time.Time      `json:"time"` // wall clock when the first arrived
-	Boot   time.Duration  `json:"boot"` // CLOCK_BOOTTIME then, in nanoseconds
-	Signal string         `json:"signal"`
-	Code   int32          `json:"code"` // si_code of the first
+	Seq    uint64         `json:"seq"`    // from 1, without gaps, goes on over restarts
+	Time   time.Time      `json:"time"`   // wall clock when the first arrived
+	Boot   time.Duration  `json:"boot"`   // CLOCK_BOOTTIME then, in nanoseconds
+	Signal string         `json:"signal"` // empty: asked for over the control socket, no signal
+	Code   int32          `json:"code"`   // si_code of the first
 	Demand signals.Demand `json:"demand"`
 	Target string         `json:"target"` // a service, empty for vigil itself
 	Sender signals.Sender `json:"sender"` // of the first
@@ -46,8 +46,12 @@ type Further struct {
 }
 
 func newEntry(seq uint64, r signals.Record, d signals.Demand, target string) Entry {
+	name := ""
+	if r.Signal != 0 {
+		name = signals.Name(r.Signal)
+	}
 	return Entry{
-		Seq: seq, Time: r.Wall, Boot: r.Boot, Signal: signals.Name(r.Signal), Code: r.Code, Demand: d, Target: shorten(target, maxText),
+		Seq: seq, Time: r.Wall, Boot: r.Boot, Signal: name, Code: r.Code, Demand: d, Target: shorten(target, maxText),
 		Sender: r.Sender, Count: r.Count, Others: r.Unnamed, Last: r.Wall,
 	}
 }

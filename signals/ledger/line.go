@@ -44,7 +44,7 @@ func (e *Entry) check() error {
 	if e.Seq < 1 || e.Seq > maxNumber {
 		return fmt.Errorf("seq %d", e.Seq)
 	}
-	if _, err := signals.Parse(e.Signal); err != nil {
+	if _, err := signals.Parse(e.Signal); e.Signal != "" && err != nil {
 		return err
 	}
 	if e.Count < 1 || e.Count > maxNumber || e.Others < 0 || e.Others > e.Count {

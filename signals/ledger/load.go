@@ -7,6 +7,11 @@ import (
 	"slices"
 )
 
+// Read reads the newest entries that the files at path hold, at most
+// DefaultEntries, oldest first, while somebody may write them. bad counts lines
+// that are none.
+func Read(path string) (list []Entry, bad int, err error) { return load(path, DefaultEntries) }
+
 // load reads the newest entries of both files, ordered by Seq, and counts the
 // lines that are none. The last state of an entry is the one that counts.
 func load(path string, entries int) (list []Entry, bad int, err error) {

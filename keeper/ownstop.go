@@ -3,45 +3,12 @@ package keeper
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"syscall"
 	"time"
 
-	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/internal/pidfd"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
-
-// takeSignals makes the keeper the place that receives signals.
-func (k *Keeper) takeSignals() (stop func()) {
-	// Go ends a program that writes to a broken pipe on descriptor 1 or 2; a
-	// terminal or a log reader that goes away must not take the keeper with it.
-	// Children start with every disposition at its default (spawn).
-	signal.Ignore(syscall.SIGPIPE)
-	signal.Notify(k.signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	return func() { signal.Stop(k.signals) }
-}
-
-// onSignal hands a signal to the supervisor. A request to end is kept, and
-// told to every further supervisor, until one has carried it out.
-func (k *Keeper) onSignal(s os.Signal) {
-	sig, ok := s.(syscall.Signal)
-	if !ok {
-		return
-	}
-	if sig == syscall.SIGHUP {
-		k.wantReload(0)
-		return
-	}
-	e := protocol.Event{Kind: protocol.EventSignal, Number: int(sig), Boot: clock.Boot()}
-	if sig == syscall.SIGTERM || sig == syscall.SIGINT {
-		if k.term == nil {
-			k.term = &e
-			k.stopAt(e.Boot + termPatience)
-		}
-	}
-	k.tell(e)
-}
 
 // termPatience is how long a request to end waits for a supervisor that takes
 // it, when there is none at the time.
