@@ -59,6 +59,8 @@ type service struct {
 	former    *stopWay // how to stop an instance of a former configuration; nil: as configured
 	leaving   bool     // not in the configuration any more: forgotten once it has stopped
 	freezing  *job
+	prepared  *job   // of the step under way
+	stopSent  uint64 // the instance that has been sent its stop signal
 	waiters   []*waiter
 	limits    []string
 }
@@ -104,6 +106,7 @@ func (v *service) step(ev lifecycle.Event) {
 	before := v.life
 	next, actions := lifecycle.Step(v.life, v.set, ev, now, random())
 	v.life = next
+	v.prepareJob(actions)
 	if v.leaving && v.final() {
 		v.s.later(func() { v.s.forget(v) })
 	}
@@ -128,10 +131,11 @@ type note struct {
 	Done     bool              `json:"done,omitempty"`
 	Hash     string            `json:"hash,omitempty"`    // of the configuration that it runs with
 	LogDir   string            `json:"log_dir,omitempty"` // where its output is, for when the configuration does not know it any more
+	StopSent uint64            `json:"stop_sent,omitempty"`
 }
 
 func (v *service) save() {
-	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir})
+	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir, v.stopSent})
 	if err != nil {
 		v.s.log.Error("cannot encode note", zap.Error(err))
 		return

@@ -377,8 +377,7 @@ func (s *Supervisor) onEvent(e protocol.Event, fds []int) {
 		s.onReload(e)
 		return
 	}
-	if s.jobs.onEvent(s, e) {
-		files.close()
+	if s.jobs.onEvent(s, e, files) {
 		return
 	}
 	v, ok := s.services[e.Key]
