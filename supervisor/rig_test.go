@@ -70,6 +70,7 @@ func play(role string) int {
 		fmt.Println("up")
 		<-term
 		touch("got-term")
+		go func() { <-term; touch("second-term") }()
 		waitFor("go")
 	case "notify":
 		waitFor("rubbish")
