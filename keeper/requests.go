@@ -32,7 +32,8 @@ func (k *Keeper) onReceived(r received) {
 		// It may be about to exit with a status that says why: it gets a moment,
 		// and its usual time when it was let go.
 		if k.quit == nil && !k.sup.retiring {
-			k.sup.lastBeat = min(k.sup.lastBeat, clock.Boot()-beatTimeout+unlinkedGrace)
+			k.sup.lastBeat = min(k.sup.lastBeat, clock.Boot()-k.beatTimeout()+unlinkedGrace)
+			k.sup.unlinked = true
 		}
 		return
 	}

@@ -23,6 +23,8 @@ type supervisor struct {
 	epoch     uint64 // of the newest granted one
 	ready     bool   // it has recovered and is in charge
 	retiring  bool   // it was asked to make room
+	unlinked  bool   // its socket is gone
+	ended     bool   // it was killed for its silence
 	everReady bool
 	lastBeat  time.Duration
 	startedAt time.Duration
@@ -40,11 +42,12 @@ const (
 
 func (s *supervisor) alive() bool { return s.pid != 0 }
 
-func (s *supervisor) beatLimit() time.Duration {
-	if !s.alive() {
+// beatLimit is when the supervisor's silence becomes too long, 0: there is none.
+func (k *Keeper) beatLimit() time.Duration {
+	if !k.sup.alive() {
 		return 0
 	}
-	return s.lastBeat + beatTimeout
+	return k.sup.lastBeat + k.beatTimeout()
 }
 
 // lastVersion is the version that was in charge last.
@@ -101,6 +104,7 @@ func (k *Keeper) onSupervisorDeath(d death) {
 	k.sup.release()
 	retired := k.sup.retiring
 	k.sup.pid, k.sup.link, k.sup.ready, k.sup.retiring = 0, nil, false, false
+	k.sup.unlinked, k.sup.ended = false, false
 	if k.quit != nil {
 		return
 	}
@@ -148,7 +152,7 @@ func describeStatus(ws syscall.WaitStatus) string {
 // a candidate is tried none is: it will be the next one, or its end lets
 // another start.
 func (k *Keeper) supervisorDue() time.Duration {
-	if k.sup.alive() || k.quit != nil || k.stopping != nil || k.reload != nil {
+	if k.sup.alive() || k.quit != nil || k.stopping != nil || k.reload != nil || k.hang != nil {
 		return 0
 	}
 	return k.sup.nextStart
@@ -157,10 +161,8 @@ func (k *Keeper) supervisorDue() time.Duration {
 // superviseSupervisor starts one when it is time, and ends one that hangs.
 func (k *Keeper) superviseSupervisor(now time.Duration) {
 	switch {
-	case k.sup.alive() && now >= k.sup.beatLimit():
-		fmt.Fprintf(os.Stderr, "vigil: supervisor pid %d gave no sign for %v; ending it\n", k.sup.pid, beatTimeout)
-		k.sup.lastBeat = now
-		_ = k.sup.pidfd.Signal(syscall.SIGKILL)
+	case k.sup.alive() && now >= k.beatLimit():
+		k.onSilence(now)
 	case k.supervisorDue() > 0 && now >= k.supervisorDue():
 		k.sup.nextStart = 0
 		if err := k.startSupervisor(); err != nil {

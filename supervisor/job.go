@@ -39,6 +39,7 @@ type job struct {
 	readers   []*logs.Reader
 	moments   []snapshot.Moment // before v's timeline; at the end, all
 	pidfd     *os.File          // of the target, for a capture
+	own       string            // directory of the keeper's capture of a supervisor; "": it is a service's
 	takenUp   bool              // a former supervisor began it
 
 	writing  *store.Writing

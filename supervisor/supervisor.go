@@ -194,6 +194,7 @@ func (s *Supervisor) loop() {
 		// Whatever has come in is known before anything is judged by time.
 		s.drain()
 		s.onTime(clock.Boot())
+		s.fault()
 	}
 }
 
