@@ -33,7 +33,7 @@ func (j *job) complete() (snapshot.Incident, error) {
 	if said := j.lastWords(output); said != "" {
 		j.verdict = said + "; " + j.verdict
 	}
-	j.incident.Sentence = analyze.Sentence(j.incident.Cause, j.verdict, stacks)
+	j.incident.Sentence = j.sentence(stacks)
 	j.incident.Fingerprint = analyze.Fingerprint(j.incident.Cause, stacks)
 	if err := j.writing.WriteJSON(snapshot.FileTimeline, j.moments); err != nil {
 		j.missing("timeline: " + err.Error())
@@ -48,6 +48,18 @@ func (j *job) complete() (snapshot.Incident, error) {
 		j.incident.Status = snapshot.StatusPartial
 	}
 	return j.writing.Complete(j.incident)
+}
+
+// sentence is the verdict with what the stacks prove.
+func (j *job) sentence(stacks *snapshot.Stacks) string {
+	if j.own == "" || stacks == nil {
+		return analyze.Sentence(j.incident.Cause, j.verdict, stacks)
+	}
+	verdict := j.verdict + loopStands(*stacks)
+	if len(stacks.Deadlocks) == 0 {
+		stacks = nil // who waits beside the loop waits for it
+	}
+	return analyze.Sentence(j.incident.Cause, verdict, stacks)
 }
 
 func (j *job) mergeCapture() {

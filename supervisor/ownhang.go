@@ -13,6 +13,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/analyze"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 )
 
@@ -157,3 +158,26 @@ func (j *job) ownMoved(words string, err error) {
 	}
 	j.finish()
 }
+
+// loopStands says where the loop of a supervisor is, "" when it was not read.
+func loopStands(st snapshot.Stacks) string {
+	for _, g := range st.Groups {
+		for _, f := range g.Frames {
+			if !strings.HasSuffix(f.Function, loopFunction) {
+				continue
+			}
+			text := "; its loop is " + g.Status
+			if own, ok := analyze.OwnFrame(g.Frames); ok {
+				text = fmt.Sprintf("; its loop is in %s:%d", filepath.Base(own.File), own.Line)
+			}
+			if g.WaitReason != "" {
+				text += ", waiting in " + g.WaitReason
+			}
+			return text
+		}
+	}
+	return ""
+}
+
+// loopFunction is the end of the loop's name in a stack.
+const loopFunction = "supervisor.(*Supervisor).loop"

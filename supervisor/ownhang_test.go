@@ -46,7 +46,7 @@ func (v *vigil) checkOwnHang(old control.Instance, before control.Service) store
 	full := v.ownIncident(old)
 	i := full.Incident
 	if i.Service != supervisor.OwnName || i.Cause != snapshot.CauseHang || i.PID != old.Supervisor || i.Status != snapshot.StatusComplete ||
-		!strings.HasPrefix(i.Sentence, "hang: supervisor pid ") || !strings.Contains(i.Sentence, "gave no sign of life for ") {
+		!strings.HasPrefix(i.Sentence, "hang: supervisor pid ") || !strings.Contains(i.Sentence, "gave no sign of life for ") || !strings.Contains(i.Sentence, "; its loop is in ") {
 		v.t.Errorf("incident %+v", i)
 	}
 	if !hasFunction(full.Stacks, "supervisor.(*Supervisor).loop") {
