@@ -49,9 +49,11 @@ const jobKey = "job:"
 
 // Bounds of a note. The keeper takes 256 KiB; a burst of ends makes many.
 const (
-	maxJobNote  = 128 << 10
-	maxStory    = 16 << 10 // bytes of moments
-	momentBytes = 100      // of a moment beside its text, in JSON
+	maxJobNote = 128 << 10
+	maxStory   = 16 << 10 // bytes of moments
+	// A service's own note is written at each of its steps.
+	maxServiceStory = 4 << 10
+	momentBytes     = 100 // of a moment beside its text, in JSON
 )
 
 // key names the job's note; sorted keys are in the order of the verdicts.

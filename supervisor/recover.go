@@ -79,6 +79,7 @@ func (v *service) recover(text []byte, c recoveredChild, has bool) error {
 		}
 		v.life, v.incident, v.sentence, v.limit = n.Life, n.Incident, n.Sentence, n.Limit
 		v.exe, v.runtime, v.status, v.done, v.hash, v.stopSent = n.Exe, n.Runtime, n.Status, n.Done, n.Hash, n.StopSent
+		v.timeline.list = n.Story
 		v.keepFormerWay(c, has)
 	}
 	if n := (note{Life: v.life, Hash: v.hash}); n.mustRestart(v.cfg) && !v.leaving {

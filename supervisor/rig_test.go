@@ -26,7 +26,7 @@ const (
 	roleEnv   = "SUPERVISOR_TEST_ROLE"
 	binaryEnv = "SUPERVISOR_TEST_BINARY"
 	flagsEnv  = "SUPERVISOR_TEST_FLAGS" // of vigil up
-	patience  = 60 * time.Second // for what should take a moment
+	patience  = 60 * time.Second        // for what should take a moment
 )
 
 func TestMain(m *testing.M) {

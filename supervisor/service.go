@@ -15,6 +15,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/procbelong"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/signals"
+	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
@@ -132,10 +133,11 @@ type note struct {
 	Hash     string            `json:"hash,omitempty"`    // of the configuration that it runs with
 	LogDir   string            `json:"log_dir,omitempty"` // where its output is, for when the configuration does not know it any more
 	StopSent uint64            `json:"stop_sent,omitempty"`
+	Story    []snapshot.Moment `json:"story,omitempty"` // the newest of its timeline
 }
 
 func (v *service) save() {
-	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir, v.stopSent})
+	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir, v.stopSent, newest(v.timeline.list, maxServiceStory)})
 	if err != nil {
 		v.s.log.Error("cannot encode note", zap.Error(err))
 		return
