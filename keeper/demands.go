@@ -160,6 +160,12 @@ func (k *Keeper) takeDemands(now time.Duration) {
 	}
 }
 
+// stopAsked reports whether somebody waits for the end of all.
+func (k *Keeper) stopAsked() bool {
+	_, ok := k.demands.inbox.Open(signals.Stop)
+	return ok
+}
+
 // sendDemands tells the supervisor in charge what it is to do.
 func (k *Keeper) sendDemands() {
 	if !k.sup.ready || k.sup.retiring {

@@ -13,6 +13,9 @@ func (k *Keeper) onDeath(d death) {
 		k.onSupervisorDeath(d)
 		return
 	}
+	if k.onHangDeath(d) {
+		return
+	}
 	if k.reload != nil && d.pid == k.reload.cand.pid && d.pid != 0 {
 		k.onCandidateDeath(d)
 		return

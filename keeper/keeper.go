@@ -28,6 +28,13 @@ type Options struct {
 	Executable string   // where a reload finds the program; empty: where our own was started from
 	Supervisor []string // its arguments; it finds its socket on descriptor protocol.SocketFD
 	Version    string
+
+	// CaptureHelper is vigil-capture, which takes the stacks of a supervisor that
+	// hangs; empty: there is none.
+	CaptureHelper string
+	// BeatTimeout is how long a supervisor may be silent; 0: 20 s. Tests make it
+	// short; below the 2 s of a beat no supervisor lives.
+	BeatTimeout time.Duration
 }
 
 // Keeper is the state of the one loop. Nothing outside of loop touches it but
@@ -60,6 +67,7 @@ type Keeper struct {
 	dropped uint64
 
 	sup        supervisor
+	hang       *hang       // the capture of a supervisor, nil: none
 	exe        *executable // what supervisors are started from
 	disk       string      // where the next version of it will lie
 	reload     *reload     // under way; nil when none is
@@ -76,6 +84,7 @@ type Keeper struct {
 	kick       chan struct{}
 	spawns     chan spawned
 	empties    chan emptied
+	hangs      chan hangStarted
 	inbox      chan received
 	candidates chan begunCandidate
 	exit       int
@@ -144,7 +153,7 @@ func newKeeper(o Options) *Keeper {
 		children: map[string]*child{}, byPID: map[int]*child{}, files: map[string]int{}, notes: map[string][]byte{},
 		early:  map[int]death{},
 		deaths: make(chan death, 64), kick: make(chan struct{}, 1), spawns: make(chan spawned, 16),
-		empties: make(chan emptied, 16), inbox: make(chan received, 64),
+		empties: make(chan emptied, 16), hangs: make(chan hangStarted, 1), inbox: make(chan received, 64),
 		candidates: make(chan begunCandidate, 1), exe: ownExecutable(), disk: o.Executable,
 	}
 }
@@ -208,6 +217,8 @@ func (k *Keeper) loop() {
 			k.onDeath(d)
 		case r := <-k.spawns:
 			k.onSpawned(r)
+		case r := <-k.hangs:
+			k.onHangStarted(r)
 		case e := <-k.empties:
 			k.onEmptied(e)
 		case r := <-k.inbox:
@@ -226,7 +237,7 @@ func (k *Keeper) loop() {
 func (k *Keeper) untilNext() time.Duration {
 	next := time.Hour
 	now := clock.Boot()
-	for _, at := range []time.Duration{k.supervisorDue(), k.sup.beatLimit(), k.stopping.next(), k.ownStopAt, k.tidy.Next(), k.reload.next(), k.reloadDue()} {
+	for _, at := range []time.Duration{k.supervisorDue(), k.beatLimit(), k.hang.next(), k.stopping.next(), k.ownStopAt, k.tidy.Next(), k.reload.next(), k.reloadDue()} {
 		if at > 0 {
 			next = min(next, max(at-now, 0))
 		}
@@ -238,6 +249,7 @@ func (k *Keeper) onTime(now time.Duration) {
 	k.superviseReload(now)
 	k.takeDemands(now)
 	k.superviseSupervisor(now)
+	k.goOnHang(now)
 	k.goOnStopping(now)
 	k.tidy.OnTime(now)
 	k.quitWhenEmpty()
@@ -260,6 +272,9 @@ func (k *Keeper) quitWhenEmpty() {
 
 func (k *Keeper) cleanUp() {
 	k.stop()
+	if k.hang != nil && k.hang.helper != 0 {
+		hangStarted{pid: k.hang.helper, pidfd: k.hang.pidfd}.end()
+	}
 	for _, c := range k.children {
 		c.close()
 	}

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"errors"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -72,12 +73,24 @@ func (l *link) send(done <-chan struct{}) {
 		case <-done:
 			return
 		}
+		over := false
 		for _, m := range l.take() {
+			if over {
+				m.CloseFiles()
+				continue
+			}
 			err := l.conn.Send(m)
 			m.CloseFiles()
-			if err != nil {
+			switch {
+			case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
+				// It is gone. What it had sent before is still to be read.
+				over = true
+			case err != nil:
 				l.close()
 			}
+		}
+		if over {
+			return
 		}
 	}
 }

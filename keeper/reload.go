@@ -48,8 +48,11 @@ const (
 )
 
 func (r *reload) next() time.Duration {
-	if r == nil {
+	switch {
+	case r == nil:
 		return 0
+	case r.cand.corpse != nil:
+		return min(r.deadline, r.cand.corpseEnd)
 	}
 	return r.deadline
 }
@@ -110,6 +113,11 @@ func (k *Keeper) onCandidate(b begunCandidate) {
 func (k *Keeper) onCandidateMessage(m received) {
 	r := k.reload
 	if m.err != nil {
+		r.cand.over = true
+		if r.cand.corpse != nil {
+			k.onCandidateDeath(*r.cand.corpse)
+			return
+		}
 		if errors.Is(m.err, protocol.ErrMalformed) {
 			k.refuse("the candidate does not speak our protocol: " + m.err.Error())
 			return
@@ -243,10 +251,10 @@ func (k *Keeper) reloadOver(demand uint64, kind protocol.EventKind, text string,
 
 // onCandidateDeath: it ended before it got its epoch.
 func (k *Keeper) onCandidateDeath(d death) {
-	if !d.ended() {
+	r := k.reload
+	if !d.ended() || !r.cand.heard(d) {
 		return
 	}
-	r := k.reload
 	r.cand.release()
 	r.cand.pid = 0
 	k.refuse(fmt.Sprintf("the candidate (%s) ended with %s before it was ready", r.exe.path, describeStatus(syscall.WaitStatus(d.exit.Status))))
@@ -263,6 +271,10 @@ func (k *Keeper) cancelReload(why string) {
 // superviseReload ends what takes too long.
 func (k *Keeper) superviseReload(now time.Duration) {
 	r := k.reload
+	if r != nil && r.cand.corpse != nil && now >= r.cand.corpseEnd {
+		k.onCandidateDeath(*r.cand.corpse)
+		return
+	}
 	if r == nil || now < r.deadline {
 		return
 	}

@@ -25,6 +25,11 @@ func (k *Keeper) onReceived(r received) {
 		return // of a predecessor
 	}
 	if r.err != nil {
+		k.sup.over = true
+		if k.sup.corpse != nil {
+			k.onSupervisorDeath(*k.sup.corpse)
+			return
+		}
 		// A supervisor without its socket can do nothing; its end follows.
 		if errors.Is(r.err, protocol.ErrMalformed) {
 			fmt.Fprintf(os.Stderr, "vigil: %v; ending supervisor pid %d\n", r.err, k.sup.pid)
@@ -32,7 +37,8 @@ func (k *Keeper) onReceived(r received) {
 		// It may be about to exit with a status that says why: it gets a moment,
 		// and its usual time when it was let go.
 		if k.quit == nil && !k.sup.retiring {
-			k.sup.lastBeat = min(k.sup.lastBeat, clock.Boot()-beatTimeout+unlinkedGrace)
+			k.sup.lastBeat = min(k.sup.lastBeat, clock.Boot()-k.beatTimeout()+unlinkedGrace)
+			k.sup.unlinked = true
 		}
 		return
 	}

@@ -44,10 +44,25 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// What a test says to its keeper beside: vigil-capture, and how long a
+// supervisor may be silent.
+const (
+	helperEnv  = "KEEPER_TEST_HELPER"
+	silenceEnv = "KEEPER_TEST_SILENCE"
+)
+
+func silence() time.Duration {
+	d, err := time.ParseDuration(os.Getenv(silenceEnv))
+	if err != nil {
+		return 0
+	}
+	return d
+}
+
 func playKeeper(name, dir string) int {
 	code, err := Run(Options{
 		Name: name, RuntimeDir: filepath.Join(dir, "run"), StateDir: filepath.Join(dir, "state"),
-		Supervisor: []string{roleSupervisor, dir}, Version: "test",
+		Supervisor: []string{roleSupervisor, dir}, Version: "test", CaptureHelper: os.Getenv(helperEnv), BeatTimeout: silence(),
 	})
 	var r *Running
 	if errors.As(err, &r) {

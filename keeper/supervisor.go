@@ -23,7 +23,12 @@ type supervisor struct {
 	epoch     uint64 // of the newest granted one
 	ready     bool   // it has recovered and is in charge
 	retiring  bool   // it was asked to make room
+	unlinked  bool   // its socket is gone
+	ended     bool   // it was killed for its silence
 	everReady bool
+	over      bool          // its link has brought everything, to the end
+	corpse    *death        // it is dead; what it had sent before is taken first
+	corpseEnd time.Duration // when that is not waited for any more
 	lastBeat  time.Duration
 	startedAt time.Duration
 	failures  int
@@ -40,11 +45,15 @@ const (
 
 func (s *supervisor) alive() bool { return s.pid != 0 }
 
-func (s *supervisor) beatLimit() time.Duration {
-	if !s.alive() {
+// beatLimit is when the supervisor's silence becomes too long, 0: there is none.
+func (k *Keeper) beatLimit() time.Duration {
+	switch {
+	case !k.sup.alive():
 		return 0
+	case k.sup.corpse != nil:
+		return k.sup.corpseEnd
 	}
-	return s.lastBeat + beatTimeout
+	return k.sup.lastBeat + k.beatTimeout()
 }
 
 // lastVersion is the version that was in charge last.
@@ -93,7 +102,7 @@ func (k *Keeper) startDone() {
 // a Quit, a first start that cannot work (its words are on stderr, its status
 // becomes ours), or a crash, after which there is another.
 func (k *Keeper) onSupervisorDeath(d death) {
-	if !d.ended() {
+	if !d.ended() || !k.sup.heard(d) {
 		return
 	}
 	ws := syscall.WaitStatus(d.exit.Status)
@@ -101,6 +110,7 @@ func (k *Keeper) onSupervisorDeath(d death) {
 	k.sup.release()
 	retired := k.sup.retiring
 	k.sup.pid, k.sup.link, k.sup.ready, k.sup.retiring = 0, nil, false, false
+	k.sup.unlinked, k.sup.ended, k.sup.over, k.sup.corpse = false, false, false, nil
 	if k.quit != nil {
 		return
 	}
@@ -131,6 +141,24 @@ func (k *Keeper) onSupervisorDeath(d death) {
 	}
 }
 
+// lastWords is how long what a dead supervisor had sent may take to be read.
+// Its end closes its socket, so it is there already.
+const lastWords = time.Second
+
+// heard reports whether all that a dead supervisor had sent has been taken:
+// the wish to quit, say, must not be overtaken by the death that follows it. If
+// not, the death waits for the end of the link.
+func (s *supervisor) heard(d death) (done bool) {
+	if s.over {
+		return true
+	}
+	if s.corpse == nil {
+		s.corpse, s.corpseEnd = &d, clock.Boot()+lastWords
+		return false
+	}
+	return clock.Boot() >= s.corpseEnd
+}
+
 // maxFirstFailures is how often a supervisor that never worked is tried.
 const maxFirstFailures = 5
 
@@ -148,7 +176,7 @@ func describeStatus(ws syscall.WaitStatus) string {
 // a candidate is tried none is: it will be the next one, or its end lets
 // another start.
 func (k *Keeper) supervisorDue() time.Duration {
-	if k.sup.alive() || k.quit != nil || k.stopping != nil || k.reload != nil {
+	if k.sup.alive() || k.quit != nil || k.stopping != nil || k.reload != nil || k.hang != nil {
 		return 0
 	}
 	return k.sup.nextStart
@@ -157,10 +185,10 @@ func (k *Keeper) supervisorDue() time.Duration {
 // superviseSupervisor starts one when it is time, and ends one that hangs.
 func (k *Keeper) superviseSupervisor(now time.Duration) {
 	switch {
-	case k.sup.alive() && now >= k.sup.beatLimit():
-		fmt.Fprintf(os.Stderr, "vigil: supervisor pid %d gave no sign for %v; ending it\n", k.sup.pid, beatTimeout)
-		k.sup.lastBeat = now
-		_ = k.sup.pidfd.Signal(syscall.SIGKILL)
+	case k.sup.corpse != nil && now >= k.sup.corpseEnd:
+		k.onSupervisorDeath(*k.sup.corpse)
+	case k.sup.corpse == nil && k.sup.alive() && now >= k.beatLimit():
+		k.onSilence(now)
 	case k.supervisorDue() > 0 && now >= k.supervisorDue():
 		k.sup.nextStart = 0
 		if err := k.startSupervisor(); err != nil {

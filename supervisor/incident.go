@@ -2,8 +2,10 @@ package supervisor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,20 +25,21 @@ func (j *job) complete() (snapshot.Incident, error) {
 	j.settle()
 	j.mergeCapture()
 	j.keepCore()
-	if !j.capture.keepCore {
+	if !j.capture.KeepCore {
 		removeMemory(j.writing.Dir())
 	}
 	stacks := j.stacks()
-	if said := j.lastWords(); said != "" {
+	output := j.allOutput()
+	if said := j.lastWords(output); said != "" {
 		j.verdict = said + "; " + j.verdict
 	}
-	j.incident.Sentence = analyze.Sentence(j.incident.Cause, j.verdict, stacks)
+	j.incident.Sentence = j.sentence(stacks)
 	j.incident.Fingerprint = analyze.Fingerprint(j.incident.Cause, stacks)
 	if err := j.writing.WriteJSON(snapshot.FileTimeline, j.moments); err != nil {
 		j.missing("timeline: " + err.Error())
 	}
-	if text := j.output(); text != "" {
-		if err := j.writing.WriteFile(snapshot.FileOutput, []byte(text)); err != nil {
+	if output != "" {
+		if err := j.writing.WriteFile(snapshot.FileOutput, []byte(output)); err != nil {
 			j.missing("last output: " + err.Error())
 		}
 	}
@@ -45,6 +48,18 @@ func (j *job) complete() (snapshot.Incident, error) {
 		j.incident.Status = snapshot.StatusPartial
 	}
 	return j.writing.Complete(j.incident)
+}
+
+// sentence is the verdict with what the stacks prove.
+func (j *job) sentence(stacks *snapshot.Stacks) string {
+	if j.own == "" || stacks == nil {
+		return analyze.Sentence(j.incident.Cause, j.verdict, stacks)
+	}
+	verdict := j.verdict + loopStands(*stacks)
+	if len(stacks.Deadlocks) == 0 {
+		stacks = nil // who waits beside the loop waits for it
+	}
+	return analyze.Sentence(j.incident.Cause, verdict, stacks)
 }
 
 func (j *job) mergeCapture() {
@@ -72,16 +87,20 @@ func (j *job) keepCore() {
 	if j.core == "" {
 		return
 	}
-	if j.capture.keepCore {
-		if err := os.Rename(j.core, filepath.Join(j.writing.Dir(), snapshot.FileCore)); err != nil {
+	if j.capture.KeepCore {
+		err := os.Rename(j.core, filepath.Join(j.writing.Dir(), snapshot.FileCore))
+		if err != nil && !j.keptBefore(err) {
 			j.missing("core: it stays at " + j.core + ": " + err.Error())
 		}
 		return
 	}
-	if err := os.Remove(j.core); err != nil {
+	if err := os.Remove(j.core); err != nil && !j.keptBefore(err) {
 		j.missing("core: cannot remove it: " + err.Error())
 	}
 }
+
+// keptBefore: the core is not there because a former supervisor came as far.
+func (j *job) keptBefore(err error) bool { return j.takenUp && errors.Is(err, fs.ErrNotExist) }
 
 // removeMemory removes what an analysis that was killed left of the process's
 // memory. The analysis does it itself when it ends well.
@@ -111,6 +130,7 @@ func readLimited(path string, limit int64) ([]byte, error) {
 const (
 	maxCaptureFile = 4 << 20
 	maxStacksFile  = 64 << 20
+	maxOutputFile  = 8 << 20
 )
 
 func readCapture(dir string) (snapshot.Capture, error) {
@@ -144,19 +164,20 @@ var fatalPrefixes = []string{"panic: ", "fatal error: ", "# A fatal error has be
 const maxWords = 200
 
 // lastWords is what the program itself said of an end that nobody asked for.
-func (j *job) lastWords() string {
+func (j *job) lastWords(output string) string {
 	switch j.incident.Cause {
 	case snapshot.CauseCrash, snapshot.CauseExit, snapshot.CauseKilled:
 	default:
 		return ""
 	}
-	if j.inst == nil {
-		return ""
-	}
-	for _, l := range j.inst.Lines(-1) {
+	for line := range strings.Lines(output) {
+		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 3) // time, stream, text
+		if len(words) < 3 {
+			continue
+		}
 		for _, p := range fatalPrefixes {
-			if strings.HasPrefix(l.Text, p) {
-				text := strings.ToValidUTF8(l.Text, "?")
+			if strings.HasPrefix(words[2], p) {
+				text := strings.ToValidUTF8(words[2], "?")
 				if len(text) > maxWords {
 					text = strings.ToValidUTF8(text[:maxWords], "") + "..."
 				}
@@ -167,7 +188,29 @@ func (j *job) lastWords() string {
 	return ""
 }
 
-// output is the last output of the instance, as text.
+// keepOutput writes what the instance has said so far: it is in our memory
+// only, and a successor shall have it. It need not outlive the machine.
+func (j *job) keepOutput(dir string) {
+	if text := j.output(); text != "" {
+		_ = os.WriteFile(filepath.Join(dir, snapshot.FileOutput), []byte(text), 0o600)
+	}
+}
+
+// allOutput is the output of the instance, with what a former supervisor kept.
+func (j *job) allOutput() string {
+	text := j.output()
+	if !j.takenUp {
+		return text
+	}
+	before, err := readLimited(filepath.Join(j.writing.Dir(), snapshot.FileOutput), maxOutputFile)
+	if err != nil {
+		return text // nothing was kept
+	}
+	text = string(before) + text
+	return text[max(0, len(text)-maxOutputFile):]
+}
+
+// output is the last output of the instance, as far as we have read it.
 func (j *job) output() string {
 	if j.inst == nil {
 		return ""

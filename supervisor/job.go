@@ -1,16 +1,11 @@
 package supervisor
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +14,7 @@ import (
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
+	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
 )
 
@@ -26,18 +22,25 @@ import (
 // analyse, complete. File work happens on goroutines of the job; every step
 // comes back to the loop.
 type job struct {
-	v        *service
-	incident snapshot.Incident
-	verdict  string // the sentence before the analysis adds to it
-	pid      int
-	ticks    uint64
-	exe      string
-	runtime  string
-	capture  captureRules
-	inst     *logs.Instance
-	readers  []*logs.Reader
-	moments  []snapshot.Moment
-	pidfd    *os.File // of the target, for a capture
+	s         *Supervisor
+	v         *service // nil when the configuration does not have it any more
+	incident  snapshot.Incident
+	stage     stage
+	live      bool   // it captures a process that lives; else it looks at an end
+	verdict   string // the sentence before the analysis adds to it
+	pid       int
+	ticks     uint64
+	exe       string
+	runtime   string
+	workDir   string    // of the service, where its core is
+	startWall time.Time // of the instance
+	capture   captureRules
+	inst      *logs.Instance
+	readers   []*logs.Reader
+	moments   []snapshot.Moment // before v's timeline; at the end, all
+	pidfd     *os.File          // of the target, for a capture
+	own       string            // directory of the keeper's capture of a supervisor; "": it is a service's
+	takenUp   bool              // a former supervisor began it
 
 	writing  *store.Writing
 	core     string // a core that the kernel wrote; "" when vigil-capture did
@@ -50,8 +53,10 @@ type job struct {
 
 // captureRules is what the configuration says of the capture.
 type captureRules struct {
-	budget, analysis time.Duration
-	keepCore, values bool
+	Budget   time.Duration `json:"budget"`
+	Analysis time.Duration `json:"analysis"`
+	KeepCore bool          `json:"keep_core,omitempty"`
+	Values   bool          `json:"values,omitempty"`
 }
 
 // jobs are the jobs under way.
@@ -65,12 +70,17 @@ type jobs struct {
 
 func (j *jobs) busy() bool { return len(j.all) > 0 }
 
-func (v *service) newJob(cause snapshot.Cause, sentence string) *job {
+// newJob notes an incident and does nothing yet. It comes before the note of
+// the service's new state: a successor that finds only the job knows that
+// nothing was decided, and drops it.
+func (v *service) newJob(a lifecycle.Action) *job {
+	cause, sentence := a.Cause, a.Sentence
 	now := clock.Boot()
 	j := &job{
-		v: v, verdict: sentence, inst: v.inst, readers: v.readers, runtime: v.runtime, exe: v.exe,
-		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd,
-		capture: captureRules{budget: v.cfg.Capture.Budget, analysis: v.cfg.Capture.AnalysisBudget, keepCore: v.cfg.Capture.KeepCore, values: v.cfg.Capture.Variables},
+		s: v.s, v: v, stage: stageBegin, live: a.Kind == lifecycle.ActionCapture, verdict: sentence,
+		inst: v.inst, readers: v.readers, runtime: v.runtime, exe: v.exe,
+		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), startWall: v.startWall,
+		capture: captureRules{Budget: v.cfg.Capture.Budget, Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables},
 	}
 	host, _ := os.Hostname()
 	j.incident = snapshot.Incident{
@@ -79,13 +89,17 @@ func (v *service) newJob(cause snapshot.Cause, sentence string) *job {
 		Uptime: snapshot.SecondsOf(now - v.started.Boot), Vigil: v.s.opt.Version, Ran: []snapshot.Ran{}, Files: []snapshot.FileInfo{},
 		Program: &snapshot.Program{Path: v.exe, Runtime: v.runtime},
 	}
+	if !j.live {
+		j.released, j.incident.Exit = true, exitOf(v.lastEnd)
+	}
 	v.s.jobs.all = append(v.s.jobs.all, j)
+	j.save()
 	return j
 }
 
 // begin opens the incident, then goes on in the loop.
 func (j *job) begin(then func(error)) {
-	s := j.v.s
+	s := j.s
 	if s.store == nil {
 		then(fmt.Errorf("cannot keep an incident: %s", s.noStore))
 		return
@@ -93,6 +107,9 @@ func (j *job) begin(then func(error)) {
 	subject := store.Subject{Service: j.incident.Service, Instance: j.incident.Instance, PID: j.pid, Cause: j.incident.Cause, Sentence: j.verdict}
 	go func() {
 		w, err := s.store.Begin(subject, j.incident.Time)
+		if err == nil {
+			j.keepOutput(w.Dir())
+		}
 		s.post(func() {
 			j.writing = w
 			if err == nil {
@@ -107,92 +124,32 @@ func (j *job) begin(then func(error)) {
 // when the target is free.
 func (j *job) freeze() {
 	j.begin(func(err error) {
-		if err == nil && j.v.s.opt.CaptureHelper == "" {
+		if err == nil && j.s.opt.CaptureHelper == "" {
 			err = fmt.Errorf("cannot capture: vigil-capture was not found")
 		}
 		if err != nil {
-			j.missing("stacks: " + err.Error())
-			j.free(err.Error())
-			j.finish()
+			j.freezeFailed(err.Error())
 			return
 		}
-		args := []string{"freeze", "--pid", strconv.Itoa(j.pid), "--start-ticks", strconv.FormatUint(j.ticks, 10),
-			"--dir", j.writing.Dir(), "--budget", j.capture.budget.String(), "--progress-fd", "1"}
-		var files []*os.File
-		if j.pidfd != nil {
-			args, files = append(args, "--pidfd", "3"), []*os.File{j.pidfd}
-		}
-		j.deadline = clock.Boot() + j.capture.budget + 5*time.Second
-		j.startHelper("capture", args, files, j.readProgress)
+		j.startFreeze()
 	})
 }
 
-// startHelper starts vigil-capture as a child of the keeper.
-func (j *job) startHelper(what string, args []string, files []*os.File, read func(*os.File)) {
-	s := j.v.s
-	s.jobs.seq++
-	start := protocol.Start{
-		Key: what + ":" + j.incident.Service, Instance: s.jobs.seq, Path: s.opt.CaptureHelper, Args: append([]string{"vigil-capture"}, args...),
-		Env: helperEnvironment(), Dir: "/", Output: protocol.OutputPipe, Helper: true, Passed: len(files),
-	}
-	j.helper = protocol.ID(start.Key, start.Instance)
-	j.stderr = &tailBuffer{}
-	s.jobs.running[j.helper] = j
-	s.check(s.keeper.send(protocol.TStart, start, files, func(m protocol.Message) {
-		if m.Type != protocol.TStarted {
-			_, err := replyError(m)
-			j.helperOver(fmt.Sprintf("cannot start vigil-capture: %v", err))
-			return
-		}
-		f := takeChildFiles(m.Files, nil)
-		if f.pidfd != nil {
-			f.pidfd.Close()
-		}
-		if f.err != nil {
-			go func() { _, _ = io.Copy(j.stderr, f.err); f.err.Close() }()
-		}
-		if f.out != nil {
-			go func() { read(f.out); f.out.Close() }()
-		}
-	}))
+func (j *job) freezeFailed(why string) {
+	j.missing("stacks: " + why)
+	j.free(why)
+	j.finish()
 }
 
-// helperEnvironment is all that a helper needs of ours.
-func helperEnvironment() []string {
-	env := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOTRACEBACK=single"}
-	for _, name := range []string{"TMPDIR", "LANG"} {
-		if v, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+v)
-		}
+func (j *job) startFreeze() {
+	args := []string{"freeze", "--pid", strconv.Itoa(j.pid), "--start-ticks", strconv.FormatUint(j.ticks, 10),
+		"--dir", j.writing.Dir(), "--budget", j.capture.Budget.String(), "--progress-fd", "1"}
+	var files []*os.File
+	if j.pidfd != nil {
+		args, files = append(args, "--pidfd", "3"), []*os.File{j.pidfd}
 	}
-	return env
-}
-
-// maxProgress bounds one line of progress and the number of them.
-const maxProgress = 64 << 10
-
-func (j *job) readProgress(f *os.File) {
-	lines := bufio.NewScanner(io.LimitReader(f, maxProgress))
-	for lines.Scan() {
-		var p snapshot.Progress
-		if json.Unmarshal(lines.Bytes(), &p) != nil {
-			continue
-		}
-		j.v.s.post(func() { j.onProgress(p) })
-	}
-}
-
-func (j *job) onProgress(p snapshot.Progress) {
-	switch p.Stage {
-	case snapshot.StageReleased:
-		if p.Reason != "" {
-			j.v.s.event(j.v.cfg.Name, "capture", "partial: "+p.Reason)
-		}
-		j.free("")
-	case snapshot.StageFailed:
-		j.missing("stacks: " + p.Error)
-		j.free(p.Error)
-	}
+	j.stage, j.deadline = stageCapture, clock.Boot()+j.capture.Budget+5*time.Second
+	j.startHelper(helperCapture, args, files)
 }
 
 // free tells the service that its process may be ended now.
@@ -201,7 +158,9 @@ func (j *job) free(failure string) {
 		return
 	}
 	j.released = true
-	j.v.captured(j, failure)
+	if j.v != nil {
+		j.v.captured(j, failure)
+	}
 }
 
 func (j *job) missing(sentence string) {
@@ -215,30 +174,33 @@ func (j *job) missing(sentence string) {
 
 // evidence keeps what an end leaves behind: the last output, the status, and a
 // core where there is one.
-func (j *job) evidence(exit *snapshot.Exit) {
-	j.released = true
-	j.incident.Exit = exit
+func (j *job) evidence() {
 	j.begin(func(err error) {
 		if err != nil {
 			j.finish()
 			return
 		}
-		dir, boot := j.v.workDir(), j.v.startWall
-		go func() {
-			var found foundCore
-			if exit != nil && exit.CoreDumped {
-				found = findCore(dir, j.pid, filepath.Base(j.exe), boot)
-			}
-			j.v.s.post(func() { j.haveCore(found) })
-		}()
+		j.searchCore()
 	})
+}
+
+func (j *job) searchCore() {
+	j.reach(stageCore)
+	exit := j.incident.Exit
+	go func() {
+		var found foundCore
+		if exit != nil && exit.CoreDumped {
+			found = findCore(j.workDir, j.pid, filepath.Base(j.exe), j.startWall)
+		}
+		j.s.post(func() { j.haveCore(found) })
+	}()
 }
 
 func (j *job) haveCore(found foundCore) {
 	if found.missing != "" {
 		j.missing(found.missing)
 	}
-	if found.path == "" || j.v.s.opt.CaptureHelper == "" || j.runtime != "go" {
+	if found.path == "" || j.s.opt.CaptureHelper == "" || j.runtime != "go" {
 		j.finish()
 		return
 	}
@@ -249,14 +211,15 @@ func (j *job) haveCore(found foundCore) {
 // queueAnalysis waits for the one analysis at a time: the machine has services
 // to run.
 func (j *job) queueAnalysis() {
-	q := &j.v.s.jobs
+	q := &j.s.jobs
 	if len(q.waiting) >= maxAnalyses {
 		j.missing(fmt.Sprintf("stacks: not analysed, %d others wait already", maxAnalyses))
 		j.finish()
 		return
 	}
+	j.reach(stageAnalyse)
 	q.waiting = append(q.waiting, j)
-	q.goOn(j.v.s)
+	q.goOn(j.s)
 }
 
 // goOn starts the next analysis and ends helpers that are late.
@@ -274,66 +237,34 @@ func (q *jobs) goOn(s *Supervisor) {
 	j := q.waiting[0]
 	q.waiting = q.waiting[1:]
 	q.analysing = j
-	args := []string{"analyze", "--dir", j.writing.Dir(), "--budget", j.capture.analysis.String(), "--pid", strconv.Itoa(j.pid)}
+	args := []string{helperAnalyse, "--dir", j.writing.Dir(), "--budget", j.capture.Analysis.String(), "--pid", strconv.Itoa(j.pid)}
 	if j.core != "" {
 		args = append(args, "--core", j.core, "--exe", j.exe)
 	}
-	if j.capture.keepCore {
+	if j.capture.KeepCore {
 		args = append(args, "--keep-core")
 	}
-	if !j.capture.values {
+	if !j.capture.Values {
 		args = append(args, "--no-variables")
 	}
-	j.deadline = now + j.capture.analysis + 10*time.Second
-	j.startHelper("analyze", args, nil, func(f *os.File) { _, _ = io.Copy(io.Discard, f) })
-}
-
-// onEvent takes the events of helpers.
-func (q *jobs) onEvent(s *Supervisor, e protocol.Event) bool {
-	id := protocol.ID(e.Key, e.Inst)
-	j, ok := q.running[id]
-	if !ok {
-		return strings.HasPrefix(e.Key, "capture:") && s.releaseHelper(e, id) || strings.HasPrefix(e.Key, "analyze:") && s.releaseHelper(e, id)
-	}
-	if e.Kind == protocol.EventExited {
-		ws := syscall.WaitStatus(e.Exit.Status)
-		why := ""
-		if !ws.Exited() || ws.ExitStatus() != 0 {
-			why = "vigil-capture ended with " + describeEnd(endOf(e.Exit))
-			if last := j.stderr.last(); last != "" {
-				why += ": " + last
-			}
-		}
-		s.ask(protocol.TKill, protocol.Kill{ID: id})
-		s.ask(protocol.TRelease, protocol.Name{Name: id})
-		delete(q.running, id)
-		j.helperOver(why)
-	}
-	return true
-}
-
-// releaseHelper ends a helper of a former supervisor.
-func (s *Supervisor) releaseHelper(e protocol.Event, id string) bool {
-	if e.Kind == protocol.EventExited || e.Kind == protocol.EventEmpty {
-		s.ask(protocol.TRelease, protocol.Name{Name: id})
-	}
-	return true
+	j.deadline = now + j.capture.Analysis + 10*time.Second
+	j.startHelper(helperAnalyse, args, nil)
 }
 
 // helperOver goes on when the helper has ended, well or not.
 func (j *job) helperOver(why string) {
-	q := &j.v.s.jobs
+	q := &j.s.jobs
 	delete(q.running, j.helper)
 	j.helper, j.deadline = "", 0
 	if why != "" {
 		j.missing("stacks: " + why)
-		j.v.s.log.Warn(j.v.cfg.Name+": "+why, zap.String("incident", j.incident.ID))
+		j.s.log.Warn(j.incident.Service+": "+why, zap.String("incident", j.incident.ID))
 	}
 	wasAnalysis := q.analysing == j
 	if wasAnalysis {
 		q.analysing = nil
 		j.finish()
-		q.goOn(j.v.s)
+		q.goOn(j.s)
 		return
 	}
 	j.free(why)
@@ -342,7 +273,7 @@ func (j *job) helperOver(why string) {
 
 // afterCapture makes the evidence safe and has it analysed.
 func (j *job) afterCapture() {
-	s, w := j.v.s, j.writing
+	s, w := j.s, j.writing
 	go func() {
 		report, err := readCapture(w.Dir())
 		if err == nil {
@@ -363,13 +294,15 @@ func (j *job) finish() {
 	if j.over {
 		return
 	}
-	j.over = true
-	s := j.v.s
-	j.moments = j.v.timeline.copy()
+	s := j.s
 	if j.writing == nil {
+		j.over = true
 		s.jobs.drop(j)
+		j.forget()
 		return
 	}
+	j.reach(stageComplete)
+	j.over, j.moments = true, j.story()
 	policy, percent := s.retention()
 	go func() {
 		done, err := j.complete()
@@ -382,17 +315,30 @@ func (j *job) finish() {
 }
 
 func (j *job) completed(done snapshot.Incident, err error, pruned []store.Removal) {
-	s := j.v.s
+	s := j.s
 	s.jobs.drop(j)
 	if err != nil {
-		s.event(j.v.cfg.Name, "alert", "cannot keep the incident: "+err.Error())
+		j.forget()
+		s.event(j.incident.Service, "alert", "cannot keep the incident: "+err.Error())
 		return
 	}
-	j.v.incident, j.v.sentence = done.ID, done.Sentence
-	s.event(j.v.cfg.Name, "incident", done.ID+" "+string(done.Status)+": "+done.Sentence)
+	j.told(done)
 	for _, r := range pruned {
 		s.event("", "pruned", fmt.Sprintf("%s: %s", r.ID, r.Reason))
 	}
+}
+
+// told makes a complete incident known. The service's note comes first: when
+// the job's is gone, nobody tells of the incident any more.
+func (j *job) told(done snapshot.Incident) {
+	if j.v != nil {
+		j.v.incident, j.v.sentence = done.ID, done.Sentence
+		if j.s.services[done.Service] == j.v { // else it has left the configuration
+			j.v.save()
+		}
+	}
+	j.forget()
+	j.s.event(done.Service, "incident", done.ID+" "+string(done.Status)+": "+done.Sentence)
 }
 
 func (q *jobs) drop(j *job) {
@@ -424,7 +370,7 @@ func (q *jobs) abandonAll(s *Supervisor, why string) {
 // settle waits until the output of the dead instance has been read, for a
 // moment: its last words are the best evidence there is.
 func (j *job) settle() {
-	ctx, cancel := context.WithTimeout(j.v.s.ctx, outputPatience)
+	ctx, cancel := context.WithTimeout(j.s.ctx, outputPatience)
 	defer cancel()
 	for _, r := range j.readers {
 		select {

@@ -30,7 +30,7 @@ func (v *service) perform(a lifecycle.Action) {
 		v.capture(a)
 	case lifecycle.ActionEvidence:
 		v.sentence = string(a.Cause) + ": " + a.Sentence
-		v.newJob(a.Cause, a.Sentence).evidence(exitOf(v.lastEnd))
+		v.takeJob().evidence()
 	case lifecycle.ActionSuspendBeats:
 		v.signs.Suspend()
 	case lifecycle.ActionResumeBeats:
@@ -41,6 +41,7 @@ func (v *service) perform(a lifecycle.Action) {
 		v.s.event(v.cfg.Name, "alert", a.Text)
 	case lifecycle.ActionDone:
 		v.done = true
+		v.save()
 	}
 }
 
@@ -62,9 +63,24 @@ func (v *service) resumeBeats() {
 func (v *service) capture(a lifecycle.Action) {
 	v.sentence = string(a.Cause) + ": " + a.Sentence
 	v.s.event(v.cfg.Name, "capture", fmt.Sprintf("taking the stacks of pid %d, at most %s", v.started.PID, human(v.cfg.Capture.Budget)))
-	j := v.newJob(a.Cause, a.Sentence)
+	j := v.takeJob()
 	v.freezing = j
 	j.freeze()
+}
+
+// prepareJob makes the job of a step that has one, at most one has.
+func (v *service) prepareJob(actions []lifecycle.Action) {
+	for _, a := range actions {
+		if a.Kind == lifecycle.ActionCapture || a.Kind == lifecycle.ActionEvidence {
+			v.prepared = v.newJob(a)
+		}
+	}
+}
+
+func (v *service) takeJob() *job {
+	j := v.prepared
+	v.prepared = nil
+	return j
 }
 
 // captured: the freeze is over, well or not.
@@ -92,6 +108,10 @@ func (v *service) sendStop() {
 		number = int(syscall.SIGTERM)
 	}
 	v.s.ask(protocol.TSignal, protocol.Signal{ID: v.id(), Number: number, Scope: protocol.ScopeMain})
+	// Noted after the act: a supervisor that is killed in between has its
+	// successor send it once more, which is better than never.
+	v.stopSent = v.life.Instance
+	v.save()
 	if v.stopped != 0 {
 		v.s.ask(protocol.TSignal, protocol.Signal{ID: v.id(), Number: int(syscall.SIGCONT), Scope: protocol.ScopeGroup})
 	}

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"go.uber.org/zap"
-
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
@@ -21,12 +19,12 @@ func (s *Supervisor) recover(rec recovered) error {
 	if err := os.MkdirAll(filepath.Join(s.opt.RuntimeDir, notifyDir), 0o711); err != nil {
 		return fmt.Errorf("cannot make the directory of notify sockets: %w", err)
 	}
-	current := map[string]recoveredChild{}
+	current, helpers := map[string]recoveredChild{}, map[string]recoveredChild{}
 	for _, c := range rec.children {
 		old, ok := current[c.Key]
 		switch {
 		case c.Helper:
-			s.endHelper(c)
+			helpers[protocol.ID(c.Key, c.Started.Instance)] = c
 		case ok && old.Started.Instance > c.Started.Instance:
 			c.files.close()
 		default:
@@ -44,7 +42,7 @@ func (s *Supervisor) recover(rec recovered) error {
 	if err := s.recoverLeaving(rec, current); err != nil {
 		return err
 	}
-	s.recoverStore()
+	s.takeUpJobs(rec.notes, helpers)
 	return nil
 }
 
@@ -60,7 +58,7 @@ func (s *Supervisor) recoverService(cfg config.Service, rec recovered, c recover
 	return v, v.recover(rec.notes[cfg.Name], c, has)
 }
 
-// endHelper ends what a former supervisor had begun: its result has no reader.
+// endHelper ends what belongs to nothing any more.
 func (s *Supervisor) endHelper(c recoveredChild) {
 	c.files.close()
 	id := protocol.ID(c.Key, c.Started.Instance)
@@ -68,32 +66,6 @@ func (s *Supervisor) endHelper(c recoveredChild) {
 		s.ask(protocol.TKill, protocol.Kill{ID: id})
 	}
 	s.ask(protocol.TRelease, protocol.Name{Name: id})
-}
-
-// recoverStore closes the incidents that a former supervisor left open.
-func (s *Supervisor) recoverStore() {
-	if s.store == nil {
-		return
-	}
-	left, err := s.store.Recover()
-	if err != nil {
-		s.log.Warn("cannot look for unfinished incidents", zap.Error(err))
-	}
-	for _, u := range left {
-		if u.Lost {
-			continue
-		}
-		w, err := s.store.Resume(u.ID)
-		if err == nil {
-			if cfg, ok := s.config.Service(u.Marker.Service); !ok || !cfg.Capture.KeepCore {
-				removeMemory(w.Dir())
-			}
-			_, err = w.Abandon("vigil's supervisor was replaced before this incident was complete")
-		}
-		if err != nil {
-			s.log.Warn("cannot close unfinished incident", zap.String("incident", u.ID), zap.Error(err))
-		}
-	}
 }
 
 // recover takes up one service where the note left it. What happened since is
@@ -106,7 +78,8 @@ func (v *service) recover(text []byte, c recoveredChild, has bool) error {
 			return fmt.Errorf("cannot read the note of service %q: %w", v.cfg.Name, err)
 		}
 		v.life, v.incident, v.sentence, v.limit = n.Life, n.Incident, n.Sentence, n.Limit
-		v.exe, v.runtime, v.status, v.done, v.hash = n.Exe, n.Runtime, n.Status, n.Done, n.Hash
+		v.exe, v.runtime, v.status, v.done, v.hash, v.stopSent = n.Exe, n.Runtime, n.Status, n.Done, n.Hash, n.StopSent
+		v.timeline.list = n.Story
 		v.keepFormerWay(c, has)
 	}
 	if n := (note{Life: v.life, Hash: v.hash}); n.mustRestart(v.cfg) && !v.leaving {
@@ -135,9 +108,8 @@ func (v *service) recoverChild(c recoveredChild) {
 		v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: c.Started.Instance})
 	}
 	v.arm()
-	if v.life.State == lifecycle.Freezing {
-		// The capture has no reader any more; the incident says so.
-		v.step(lifecycle.Event{Kind: lifecycle.EventCaptured, Instance: v.life.Instance, Err: "the supervisor was replaced meanwhile"})
+	if v.life.State == lifecycle.Stopping && v.life.Asked && v.life.Alive && c.Exit == nil && v.stopSent != v.life.Instance {
+		v.sendStop() // meant, and perhaps never sent
 	}
 	if c.Stopped != 0 {
 		v.signs.Suspend()

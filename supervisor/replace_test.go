@@ -110,9 +110,32 @@ func TestReplaceDuringStop(t *testing.T) {
 	if got := v.state("stopped"); got.Restarts != 0 || got.Instance != 1 || got.ExitCode == nil || *got.ExitCode != 0 {
 		t.Errorf("stopped %+v", got)
 	}
+	if _, err := os.Stat(v.path("second-term")); err == nil {
+		t.Error("the next supervisor sent TERM again")
+	}
 	v.ask(control.Start, true)
 	if got := v.state("running"); got.Instance != 2 {
 		t.Errorf("started again %+v", got)
+	}
+}
+
+// TestReplaceDuringLateStop: the time that a service has to end goes on while
+// supervisors come and go.
+func TestReplaceDuringLateStop(t *testing.T) {
+	v := up(t, "slow", "stop_timeout = \"2s\"", "")
+	v.state("running")
+	v.service("its first words", func(s control.Service) bool { return s.Output.Lines > 0 })
+	begin := time.Now()
+	v.ask(control.Stop, false)
+	waitFor(v.path("got-term"))
+	v.replace()
+	v.replace()
+	got := v.state("stopped")
+	if took := time.Since(begin); got.ExitCode == nil || *got.ExitCode != 128+int(unix.SIGKILL) || took < 2*time.Second || took > 20*time.Second {
+		t.Errorf("after %v stopped %+v", took, got)
+	}
+	if _, err := os.Stat(v.path("second-term")); err == nil {
+		t.Error("the next supervisor sent TERM again")
 	}
 }
 

@@ -25,7 +25,8 @@ import (
 const (
 	roleEnv   = "SUPERVISOR_TEST_ROLE"
 	binaryEnv = "SUPERVISOR_TEST_BINARY"
-	patience  = 60 * time.Second // for what should take a moment
+	flagsEnv  = "SUPERVISOR_TEST_FLAGS" // of vigil up
+	patience  = 60 * time.Second        // for what should take a moment
 )
 
 func TestMain(m *testing.M) {
@@ -70,6 +71,7 @@ func play(role string) int {
 		fmt.Println("up")
 		<-term
 		touch("got-term")
+		go func() { <-term; touch("second-term") }()
 		waitFor("go")
 	case "notify":
 		waitFor("rubbish")
@@ -207,7 +209,7 @@ func upCommand(t *testing.T, command []string, more, before, capture string) *vi
 		t.Fatal(err)
 	}
 	name := filepath.Base(dir)
-	args := []string{os.Getenv(binaryEnv), "--name", name, "up", file}
+	args := append([]string{os.Getenv(binaryEnv), "--name", name, "up"}, append(strings.Fields(os.Getenv(flagsEnv)), file)...)
 	if before != "" {
 		args = append([]string{"unshare", "-m", "sh", "-c", before + `; exec "$@"`, "sh"}, args...)
 	}

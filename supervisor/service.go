@@ -15,6 +15,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/procbelong"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/signals"
+	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
@@ -59,6 +60,8 @@ type service struct {
 	former    *stopWay // how to stop an instance of a former configuration; nil: as configured
 	leaving   bool     // not in the configuration any more: forgotten once it has stopped
 	freezing  *job
+	prepared  *job   // of the step under way
+	stopSent  uint64 // the instance that has been sent its stop signal
 	waiters   []*waiter
 	limits    []string
 }
@@ -104,6 +107,7 @@ func (v *service) step(ev lifecycle.Event) {
 	before := v.life
 	next, actions := lifecycle.Step(v.life, v.set, ev, now, random())
 	v.life = next
+	v.prepareJob(actions)
 	if v.leaving && v.final() {
 		v.s.later(func() { v.s.forget(v) })
 	}
@@ -128,10 +132,12 @@ type note struct {
 	Done     bool              `json:"done,omitempty"`
 	Hash     string            `json:"hash,omitempty"`    // of the configuration that it runs with
 	LogDir   string            `json:"log_dir,omitempty"` // where its output is, for when the configuration does not know it any more
+	StopSent uint64            `json:"stop_sent,omitempty"`
+	Story    []snapshot.Moment `json:"story,omitempty"` // the newest of its timeline
 }
 
 func (v *service) save() {
-	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir})
+	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir, v.stopSent, newest(v.timeline.list, maxServiceStory)})
 	if err != nil {
 		v.s.log.Error("cannot encode note", zap.Error(err))
 		return

@@ -201,6 +201,7 @@ func (s *Supervisor) loop() {
 		// Whatever has come in is known before anything is judged by time.
 		s.drain()
 		s.onTime(clock.Boot())
+		s.fault()
 	}
 }
 
@@ -384,8 +385,7 @@ func (s *Supervisor) onEvent(e protocol.Event, fds []int) {
 		s.onReload(e)
 		return
 	}
-	if s.jobs.onEvent(s, e) {
-		files.close()
+	if s.jobs.onEvent(s, e, files) {
 		return
 	}
 	v, ok := s.services[e.Key]

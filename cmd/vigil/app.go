@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,8 @@ type app struct {
 	root     *cobra.Command
 	place    place.Options // environment and user, without flags
 	started  bool          // the command line was good, and the command itself runs
+
+	silence time.Duration // of the supervisor, a hidden flag of run and up
 
 	// Flags of every command.
 	name, runtimeDir, stateDir, color string

@@ -109,6 +109,9 @@ func writeReference(b *bytes.Buffer) {
 func writeFlags(b *bytes.Buffer, flags *pflag.FlagSet) {
 	b.WriteString("| flag | default | meaning |\n|---|---|---|\n")
 	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
 		if f.Name == "help" {
 			return
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/vigil-supervisor/vigil/internal/place"
 	"github.com/vigil-supervisor/vigil/keeper"
@@ -11,9 +12,10 @@ import (
 
 // runKeeper keeps services in the foreground until they are done. argv are the
 // arguments of the supervisor.
-func runKeeper(p place.Place, argv []string) (code int, err error) {
+func runKeeper(p place.Place, argv []string, silence time.Duration) (code int, err error) {
 	code, err = keeper.Run(keeper.Options{
 		Name: p.Name, RuntimeDir: p.Runtime, StateDir: p.State, Supervisor: argv, Version: version,
+		CaptureHelper: capturePath(), BeatTimeout: silence,
 	})
 	if running, ok := errors.AsType[*keeper.Running](err); ok {
 		return 0, &exit{exitRunning, running}

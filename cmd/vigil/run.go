@@ -112,6 +112,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	cmd.Flags().SetInterspersed(false) // what follows CMD is the command's
 	f.add(cmd.Flags())
+	a.addSilence(cmd.Flags())
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "do not show the output of the service")
 	return cmd
 }
@@ -141,6 +142,13 @@ func (a *app) runOne(f *runFlags, flags *pflag.FlagSet, quiet bool, command []st
 	return a.keep(append(args, command...))
 }
 
+// addSilence adds a hidden flag for tests: how long the supervisor may give no
+// sign of life before the keeper ends it.
+func (a *app) addSilence(flags *pflag.FlagSet) {
+	flags.DurationVar(&a.silence, "supervisor-timeout", 0, "for tests: longest silence of vigil's own supervisor")
+	_ = flags.MarkHidden("supervisor-timeout") // it exists
+}
+
 // keep becomes the keeper of a supervisor with these arguments.
 func (a *app) keep(supervisor []string) error {
 	p, err := place.Resolve(a.options())
@@ -154,7 +162,7 @@ func (a *app) keep(supervisor []string) error {
 		return system(err)
 	}
 	argv := append([]string{"supervisor", "--name=" + p.Name, "--runtime-dir=" + p.Runtime, "--state-dir=" + p.State}, supervisor...)
-	code, err := runKeeper(p, argv)
+	code, err := runKeeper(p, argv, a.silence)
 	if err != nil {
 		return err
 	}

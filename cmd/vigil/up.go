@@ -21,6 +21,7 @@ func (a *app) upCommand() *cobra.Command {
 			return a.up(echo, files)
 		}),
 	}
+	a.addSilence(cmd.Flags())
 	cmd.Flags().BoolVar(&echo, "echo", false, "show the output of the services, with their names")
 	return cmd
 }
