@@ -108,6 +108,9 @@ func (r *Reader) next(raw syscall.RawConn) (more bool, err error) {
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
 		n, err := available(int(fd))
+		if n == 0 || err != nil {
+			r.instance.output.kick()
+		}
 		if err == nil && n > 0 {
 			_, err = r.instance.output.pull(r.instance, r.stream, int(fd), n)
 		} else if err == nil && n == 0 {

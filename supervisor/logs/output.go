@@ -302,6 +302,13 @@ func (o *Output) await() {
 	}
 }
 
+// kick writes what waits: its reader finds no more.
+func (o *Output) kick() {
+	if o.queue != nil {
+		o.queue.kick()
+	}
+}
+
 // finish turns what is left of a line into a line, at the end of a stream.
 func (o *Output) finish(i *Instance, s Stream) {
 	o.mu.Lock()

@@ -16,6 +16,10 @@ const (
 	maxGap = 10 * time.Second
 )
 
+// batch is how many bytes a reader that finds more gathers before they are
+// written: waking a writer for every page costs more than the copy.
+const batch = 64 << 10
+
 // sink is where the bytes of a queue go. It may block for any time; only one
 // goroutine calls it.
 type sink interface {
@@ -125,7 +129,16 @@ func (q *queue) commit(c *chunk, n int) {
 	if n > 0 {
 		q.midLine = c.data[c.ready-1] != '\n'
 	}
+	if q.queued >= batch || q.closed {
+		q.start()
+	}
+}
+
+// kick writes what waits, however little: nothing more can be read just now.
+func (q *queue) kick() {
+	q.mu.Lock()
 	q.start()
+	q.mu.Unlock()
 }
 
 // separate ends a line of another source.
