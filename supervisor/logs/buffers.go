@@ -91,6 +91,12 @@ func Attach(f *os.File) (*Buffers, error) {
 	return b, nil
 }
 
+// detach ends the use of the shared memory: nobody may hold a chunk of it.
+func (b *Buffers) detach() {
+	_ = unix.Munmap(b.memory)
+	b.memory, b.free = nil, nil
+}
+
 // claim makes this process the owner.
 func (b *Buffers) claim() error {
 	magic, pid, begun := b.memory[0:8], b.memory[8:16], b.memory[16:24]
