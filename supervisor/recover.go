@@ -21,6 +21,7 @@ func (s *Supervisor) recover(rec recovered) error {
 	if err := os.MkdirAll(filepath.Join(s.opt.RuntimeDir, notifyDir), 0o711); err != nil {
 		return fmt.Errorf("cannot make the directory of notify sockets: %w", err)
 	}
+	s.openMemory(rec)
 	current := map[string]recoveredChild{}
 	for _, c := range rec.children {
 		old, ok := current[c.Key]
@@ -44,6 +45,7 @@ func (s *Supervisor) recover(rec recovered) error {
 	if err := s.recoverLeaving(rec, current); err != nil {
 		return err
 	}
+	s.settleMemory()
 	s.recoverStore()
 	return nil
 }

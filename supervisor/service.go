@@ -84,16 +84,9 @@ func newService(s *Supervisor, cfg config.Service) (*service, error) {
 		prefix = cfg.Name + " | "
 	}
 	var err error
-	v.output, err = logs.New(logs.Options{
-		Service: cfg.Name, Directory: dir, MaxSize: cfg.Log.MaxSize, Keep: cfg.Log.Keep, Tail: int(cfg.OutputTail),
-		Stdout: s.stdout, Stderr: s.stderr, Prefix: prefix, Buffers: s.buffers, Patience: outputWait,
-	})
+	v.output, err = logs.New(s.outputOptions(cfg, dir, prefix))
 	return v, err
 }
-
-// outputWait is how long output waits for a disk that is slow but works, once
-// per gap, before it is dropped and counted. Meanwhile the pipe still takes 256 KiB.
-const outputWait = 50 * time.Millisecond
 
 func (v *service) id() string { return protocol.ID(v.cfg.Name, v.life.Instance) }
 

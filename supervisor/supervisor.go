@@ -38,16 +38,17 @@ type Supervisor struct {
 	store   *store.Store
 	noStore string // why there is none
 
-	services map[string]*service
-	names    []string
-	events   eventRing
-	buffers  *logs.Buffers
-	notifies *watchdog.Buffers
-	stdout   *logs.Echo
-	stderr   *logs.Echo
-	runtimes runtimes
-	jobs     jobs // captures and analyses under way
-	reopens  reopens
+	services   map[string]*service
+	names      []string
+	events     eventRing
+	buffers    *logs.Buffers
+	compressor logs.Compressor
+	notifies   *watchdog.Buffers
+	stdout     *logs.Echo
+	stderr     *logs.Echo
+	runtimes   runtimes
+	jobs       jobs // captures and analyses under way
+	reopens    reopens
 
 	tasks    chan func()
 	after    []func() // the loop's own, see later
@@ -331,11 +332,7 @@ func (s *Supervisor) close() {
 	for _, name := range s.sortedNames() {
 		s.services[name].close(ctx)
 	}
-	for _, e := range []*logs.Echo{s.stdout, s.stderr} {
-		if e != nil {
-			_ = e.Close(ctx)
-		}
-	}
+	s.closeOutput(ctx)
 	_ = s.log.Sync()
 	_ = s.keeper.conn.Close()
 }
