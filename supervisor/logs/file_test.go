@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,7 @@ import (
 func writeTo(l *file, p []byte) (int, error) {
 	c := &chunk{record: new(record), data: p}
 	c.hasRead(len(p))
+	c.wall.Store(uint64(time.Now().UnixNano()))
 	err := l.write(c, len(p))
 	return c.start(), err
 }

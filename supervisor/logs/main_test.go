@@ -36,6 +36,12 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	case "floor":
+		if err := floor(os.Getenv("LOGS_DIR")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	case "fulldisk":
 		if err := fullDisk(os.Getenv("LOGS_DIR")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
