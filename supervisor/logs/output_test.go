@@ -400,7 +400,7 @@ func fullDisk(dir string) error {
 		return fmt.Errorf("no note of the full disk in %d bytes", len(b))
 	case told != s.Dropped:
 		return fmt.Errorf("the log tells of %+v dropped: %+v", told, s)
-	case kept+s.Dropped.Bytes/1024*1023 != s.Lines*1023:
+	case kept+s.Dropped.Bytes-s.Dropped.Lines != s.Lines*1023:
 		return fmt.Errorf("%d bytes kept, %+v", kept, s)
 	}
 	return nil
