@@ -33,7 +33,7 @@ func ownLogSize(t *testing.T, path string) (bytes int64, lines int) {
 // messages are sampled.
 func TestOwnLogOfARepeatedEvent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vigil.log")
-	quiet(t)
+	hush(t)
 	log, err := newLog(path)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestOwnLogOfARepeatedEvent(t *testing.T) {
 // Messages that are never equal are not sampled: the files are bounded.
 func TestOwnLogIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vigil.log")
-	quiet(t)
+	hush(t)
 	log, err := newLog(path)
 	if err != nil {
 		t.Fatal(err)
@@ -72,8 +72,8 @@ func TestOwnLogIsBounded(t *testing.T) {
 	}
 }
 
-// quiet sends our words to people to nobody.
-func quiet(t *testing.T) {
+// hush sends our words to people to nobody.
+func hush(t *testing.T) {
 	t.Helper()
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {

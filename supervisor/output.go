@@ -75,8 +75,12 @@ func (s *Supervisor) outputOptions(cfg config.Service, dir, prefix string) logs.
 	return o
 }
 
-// closeOutput ends what all services share.
-func (s *Supervisor) closeOutput(ctx context.Context) {
+// closeOutput ends what all services share. The memory is given to a successor,
+// who may begin before this process has ended, unless somebody still writes.
+func (s *Supervisor) closeOutput(ctx context.Context, idle bool) {
+	if idle {
+		s.buffers.Release()
+	}
 	_ = s.compressor.Close(ctx)
 	for _, e := range []*logs.Echo{s.stdout, s.stderr} {
 		if e != nil {

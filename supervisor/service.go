@@ -315,12 +315,18 @@ func (v *service) onStopContinue(e protocol.Event) {
 	v.s.event(v.cfg.Name, "continued", "it runs on")
 }
 
-func (v *service) close(ctx context.Context) {
+func (v *service) close(ctx context.Context) error {
 	if v.receiver != nil {
 		_ = v.receiver.Close()
 	}
 	for _, r := range v.readers {
 		_ = r.Close()
 	}
-	_ = v.output.Close(ctx)
+	for _, r := range v.readers {
+		select {
+		case <-r.Done():
+		case <-ctx.Done():
+		}
+	}
+	return v.output.Close(ctx)
 }

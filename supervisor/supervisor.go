@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -329,10 +330,11 @@ func (s *Supervisor) close() {
 	if s.server != nil {
 		_ = s.server.Shutdown(ctx)
 	}
+	var failed error
 	for _, name := range s.sortedNames() {
-		s.services[name].close(ctx)
+		failed = errors.Join(failed, s.services[name].close(ctx))
 	}
-	s.closeOutput(ctx)
+	s.closeOutput(ctx, failed == nil)
 	_ = s.log.Sync()
 	_ = s.keeper.conn.Close()
 }

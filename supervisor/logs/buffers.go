@@ -91,6 +91,14 @@ func Attach(f *os.File) (*Buffers, error) {
 	return b, nil
 }
 
+// Release lets another process attach the memory while this one still lives.
+// Nobody here may use it any more: all Outputs are closed.
+func (b *Buffers) Release() {
+	if b.memory != nil {
+		binary.NativeEndian.PutUint64(b.memory[8:16], 0)
+	}
+}
+
 // detach ends the use of the shared memory: nobody may hold a chunk of it.
 func (b *Buffers) detach() {
 	_ = unix.Munmap(b.memory)

@@ -119,6 +119,7 @@ func (r *Reader) next(raw syscall.RawConn) (more bool, err error) {
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return false
+		case errors.Is(err, errClosed):
 		case err == nil || errors.Is(err, unix.EINTR):
 			more = true
 		default:

@@ -20,6 +20,9 @@ import (
 // DefaultBuffer is how many bytes of a service wait for its disk.
 const DefaultBuffer = 1 << 20
 
+// errClosed ends a reader.
+var errClosed = errors.New("logs: output is closed")
+
 // ErrNoFile says that the service has no log file.
 var ErrNoFile = errors.New("logs: no log file configured")
 
@@ -200,8 +203,8 @@ func (o *Output) Flush(ctx context.Context) error {
 	return o.queue.flush(ctx)
 }
 
-// Close ends the followers, writes what waits and closes the file. Readers are
-// to be closed before; what they read afterwards is counted as dropped. When
+// Close ends the followers, writes what waits and closes the file. Readers that
+// are still open end by their next read, and leave what is in their pipe. When
 // ctx ends first, a goroutine goes on to write.
 func (o *Output) Close(ctx context.Context) error {
 	o.mu.Lock()
@@ -240,7 +243,7 @@ func (o *Output) pull(i *Instance, s Stream, fd, n int) (int, error) {
 	}
 	c, n := o.queue.reserve(int(s), n)
 	if c == nil {
-		return o.pullAside(i, s, fd, n)
+		return 0, errClosed // what is in the pipe is for a successor
 	}
 	at := c.end()
 	got, err := unix.Read(fd, c.reading(n))
@@ -258,9 +261,6 @@ func (o *Output) pullAside(i *Instance, s Stream, fd, n int) (int, error) {
 	got, err := unix.Read(fd, c.data[:max(1, min(n, chunkSize))])
 	if got > 0 {
 		o.note(i, s, c.data[:got])
-		if o.queue != nil {
-			o.queue.append(int(s), c.data[:got]) // it is closed, and counts
-		}
 	}
 	return max(got, 0), err
 }
