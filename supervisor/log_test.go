@@ -34,7 +34,7 @@ func ownLogSize(t *testing.T, path string) (bytes int64, lines int) {
 func TestOwnLogOfARepeatedEvent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vigil.log")
 	hush(t)
-	log, err := newLog(path)
+	log, _, err := newLog(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestOwnLogOfARepeatedEvent(t *testing.T) {
 func TestOwnLogIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vigil.log")
 	hush(t)
-	log, err := newLog(path)
+	log, _, err := newLog(path)
 	if err != nil {
 		t.Fatal(err)
 	}
