@@ -103,6 +103,9 @@ func (v *service) limitations(st logs.Stats) []string {
 	if st.Failing {
 		all = append(all, fmt.Sprintf("output is not written to its file: %v (%d bytes wait, %d were dropped)", st.LastError, st.Waiting, st.Dropped.Bytes))
 	}
+	if st.CompressError != nil {
+		all = append(all, fmt.Sprintf("rotated output is not compressed: %v", st.CompressError))
+	}
 	return all
 }
 

@@ -19,6 +19,7 @@ func (s *Supervisor) recover(rec recovered) error {
 	if err := os.MkdirAll(filepath.Join(s.opt.RuntimeDir, notifyDir), 0o711); err != nil {
 		return fmt.Errorf("cannot make the directory of notify sockets: %w", err)
 	}
+	s.openMemory(rec)
 	current, helpers := map[string]recoveredChild{}, map[string]recoveredChild{}
 	for _, c := range rec.children {
 		old, ok := current[c.Key]
@@ -42,6 +43,7 @@ func (s *Supervisor) recover(rec recovered) error {
 	if err := s.recoverLeaving(rec, current); err != nil {
 		return err
 	}
+	s.settleMemory()
 	s.takeUpJobs(rec.notes, helpers)
 	return nil
 }

@@ -23,8 +23,7 @@ const beats = "[service.s.ready]\nnotify = true\n[service.s.heartbeat]\ntimeout 
 func TestReplaceTenTimes(t *testing.T) {
 	v := up(t, "beat", beats, "")
 	before := v.state("running")
-	const kills = 10
-	for range kills {
+	for range 10 {
 		<-time.After(time.Duration(20+rand.IntN(300)) * time.Millisecond)
 		v.replace()
 		if s := v.service("the service", func(control.Service) bool { return true }); s.PID != before.PID || s.Restarts != 0 || s.Instance != 1 {
@@ -41,13 +40,11 @@ func TestReplaceTenTimes(t *testing.T) {
 	if s := v.state("stopped"); s.PID != 0 || s.Restarts != 0 {
 		t.Errorf("after the stop %+v", s)
 	}
-	checkLines(t, after.Output.File, kills)
+	checkLines(t, after.Output.File)
 }
 
-// checkLines: lines in order, none twice, up to the last. What a supervisor has
-// read from the pipe and not yet written when it is killed is lost: one gap for
-// each kill, not more.
-func checkLines(t *testing.T, path string, kills int) {
+// checkLines: every line once and in order, up to the last.
+func checkLines(t *testing.T, path string) {
 	t.Helper()
 	files, err := filepath.Glob(path + "*")
 	if err != nil || len(files) != 1 {
@@ -57,29 +54,22 @@ func checkLines(t *testing.T, path string, kills int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, last, gaps, missing := 1, 0, 0, 0
+	next, last := 1, 0
 	for _, m := range regexp.MustCompile(`(?m)\b(line|last) (\d+)$`).FindAllStringSubmatch(string(b), -1) {
 		n, _ := strconv.Atoi(m[2])
 		if m[1] == "last" {
 			last = n
 			continue
 		}
-		if n < next {
+		if n != next {
 			t.Errorf("line %d follows line %d", n, next-1)
-		}
-		if n > next {
-			gaps++
-			missing += n - next
 		}
 		next = n + 1
 	}
 	if last == 0 || next != last+1 {
 		t.Errorf("the last line kept is %d, the last written %d", next-1, last)
 	}
-	if gaps > kills || missing > last/10 {
-		t.Errorf("%d of %d lines are missing, in %d gaps, after %d kills", missing, last, gaps, kills)
-	}
-	t.Logf("%d lines, %d missing in %d gaps", last, missing, gaps)
+	t.Logf("%d lines", last)
 }
 
 func TestReplaceDuringBackoff(t *testing.T) {

@@ -87,16 +87,9 @@ func newService(s *Supervisor, cfg config.Service) (*service, error) {
 		prefix = cfg.Name + " | "
 	}
 	var err error
-	v.output, err = logs.New(logs.Options{
-		Service: cfg.Name, Directory: dir, MaxSize: cfg.Log.MaxSize, Keep: cfg.Log.Keep, Tail: int(cfg.OutputTail),
-		Stdout: s.stdout, Stderr: s.stderr, Prefix: prefix, Buffers: s.buffers, Patience: outputWait,
-	})
+	v.output, err = logs.New(s.outputOptions(cfg, dir, prefix))
 	return v, err
 }
-
-// outputWait is how long output waits for a disk that is slow but works, once
-// per gap, before it is dropped and counted. Meanwhile the pipe still takes 256 KiB.
-const outputWait = 50 * time.Millisecond
 
 func (v *service) id() string { return protocol.ID(v.cfg.Name, v.life.Instance) }
 
@@ -328,12 +321,18 @@ func (v *service) onStopContinue(e protocol.Event) {
 	v.s.event(v.cfg.Name, "continued", "it runs on")
 }
 
-func (v *service) close(ctx context.Context) {
+func (v *service) close(ctx context.Context) error {
 	if v.receiver != nil {
 		_ = v.receiver.Close()
 	}
 	for _, r := range v.readers {
 		_ = r.Close()
 	}
-	_ = v.output.Close(ctx)
+	for _, r := range v.readers {
+		select {
+		case <-r.Done():
+		case <-ctx.Done():
+		}
+	}
+	return v.output.Close(ctx)
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -38,16 +39,17 @@ type Supervisor struct {
 	store   *store.Store
 	noStore string // why there is none
 
-	services map[string]*service
-	names    []string
-	events   eventRing
-	buffers  *logs.Buffers
-	notifies *watchdog.Buffers
-	stdout   *logs.Echo
-	stderr   *logs.Echo
-	runtimes runtimes
-	jobs     jobs // captures and analyses under way
-	reopens  reopens
+	services   map[string]*service
+	names      []string
+	events     eventRing
+	buffers    *logs.Buffers
+	compressor logs.Compressor
+	notifies   *watchdog.Buffers
+	stdout     *logs.Echo
+	stderr     *logs.Echo
+	runtimes   runtimes
+	jobs       jobs // captures and analyses under way
+	reopens    reopens
 
 	tasks    chan func()
 	after    []func() // the loop's own, see later
@@ -329,14 +331,11 @@ func (s *Supervisor) close() {
 	if s.server != nil {
 		_ = s.server.Shutdown(ctx)
 	}
+	var failed error
 	for _, name := range s.sortedNames() {
-		s.services[name].close(ctx)
+		failed = errors.Join(failed, s.services[name].close(ctx))
 	}
-	for _, e := range []*logs.Echo{s.stdout, s.stderr} {
-		if e != nil {
-			_ = e.Close(ctx)
-		}
-	}
+	s.closeOutput(ctx, failed == nil)
 	_ = s.log.Sync()
 	_ = s.keeper.conn.Close()
 }

@@ -1,39 +1,46 @@
 // Command output measures how fast the output of a service reaches its log
-// file: lines of 100 bytes, written by a child to a pipe, through
-// supervisor/logs; and beside it, in the same run and on the same disk, through
-// cat and whichever of svlogd and s6-log are installed. The figures mean
-// something only next to each other.
+// file: numbered lines of 100 bytes, written by a child to a pipe, through
+// supervisor/logs in a process of its own; and beside it, in the same run and on
+// the same disk, through cat and whichever of svlogd, s6-log and supervisord are
+// installed. The files are read back: a line that is missing is lost, one that
+// is not as it was written is torn. The figures mean something only next to
+// each other.
 //
-//	go run ./bench/output [-bytes 268435456] [-rounds 3] [-dir DIR]
+//	go run ./bench/output [-bytes 1000000000] [-rounds 3] [-dir DIR]
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
-	"github.com/vigil-supervisor/vigil/supervisor/logs"
+	"golang.org/x/sys/unix"
 )
 
-// role tells the copy of this program that plays the service how much to write.
-const role = "BENCH_OUTPUT_BYTES"
+// The variables that tell a copy of this program which part it plays.
+const (
+	envBytes = "BENCH_OUTPUT_BYTES" // the service: how much to write
+	envUsage = "BENCH_OUTPUT_USAGE" // and where to write what it has used
+	envLog   = "BENCH_OUTPUT_LOG"   // vigil's side: the directory of the log
+)
 
 func main() {
-	if n := os.Getenv(role); n != "" {
-		exit(flood(n))
+	switch {
+	case os.Getenv(envBytes) != "":
+		exit(flood(os.Getenv(envBytes), os.Getenv(envUsage)))
+	case os.Getenv(envLog) != "":
+		exit(capture(os.Getenv(envLog)))
 	}
-	size := flag.Int64("bytes", 256<<20, "how much the child writes")
+	size := flag.Int64("bytes", 1_000_000_000, "how much the child writes; whole lines of 100 bytes")
 	rounds := flag.Int("rounds", 3, "measurements of each; the median counts")
 	dir := flag.String("dir", "", "where the logs are written (default: a temporary directory)")
 	flag.Parse()
-	exit(run(*size, *rounds, *dir))
+	exit(run(*size/lineSize*lineSize, *rounds, *dir))
 }
 
 func exit(err error) {
@@ -44,48 +51,12 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// flood is the service: whole lines, 4,000 bytes a write, as a program with a
-// buffer of a page does.
-func flood(size string) error {
-	var left int64
-	if _, err := fmt.Sscan(size, &left); err != nil {
-		return fmt.Errorf("cannot read %s: %w", role, err)
-	}
-	block := bytes.Repeat([]byte(fmt.Sprintf("%-99s\n", "the service writes a line of one hundred bytes")), 40)
-	for left > 0 {
-		n, err := os.Stdout.Write(block[:min(int64(len(block)), left)])
-		if err != nil {
-			return err
-		}
-		left -= int64(n)
-	}
-	return nil
-}
-
-// way is one path from the pipe to a file. It must have written everything
-// when it returns, and returns how many bytes it dropped.
-type way struct {
-	name string
-	run  func(dir string, service *exec.Cmd) (dropped int64, err error)
-}
-
-func ways() []way {
-	all := []way{
-		{"vigil", func(dir string, c *exec.Cmd) (int64, error) { return throughVigil(dir, c, 50*time.Millisecond) }},
-		{"vigil, no patience", func(dir string, c *exec.Cmd) (int64, error) { return throughVigil(dir, c, 0) }},
-		{"cat > file", func(dir string, c *exec.Cmd) (int64, error) { return throughFilter(dir, c, "cat") }},
-	}
-	if path, err := exec.LookPath("svlogd"); err == nil {
-		all = append(all, way{"svlogd", func(dir string, c *exec.Cmd) (int64, error) {
-			return throughLogger(dir, "s2000000000\n", c, path, dir)
-		}})
-	}
-	if path, err := exec.LookPath("s6-log"); err == nil {
-		all = append(all, way{"s6-log", func(dir string, c *exec.Cmd) (int64, error) {
-			return throughLogger(dir, "", c, path, "s268435455", dir)
-		}})
-	}
-	return all
+// result is one measurement.
+type result struct {
+	time           time.Duration
+	writer, logger time.Duration // of processors
+	dropped        int64         // told by vigil
+	check
 }
 
 func run(size int64, rounds int, base string) error {
@@ -93,107 +64,95 @@ func run(size int64, rounds int, base string) error {
 	if err != nil {
 		return fmt.Errorf("cannot find this program: %w", err)
 	}
-	all := ways()
-	times := make([][]time.Duration, len(all))
-	drops := make([]int64, len(all))
+	all := ways(self)
+	results := make([][]result, len(all))
 	for range max(rounds, 1) {
 		for i, w := range all { // interleaved, so that a busy moment hits all
-			d, dropped, err := once(w, self, size, base)
+			r, err := once(w, self, size, base)
 			if err != nil {
 				return fmt.Errorf("cannot measure %s: %w", w.name, err)
 			}
-			times[i] = append(times[i], d)
-			drops[i] += dropped
+			results[i] = append(results[i], r)
 		}
 	}
-	report(all, times, drops, size, rounds)
+	report(all, results, size, rounds)
 	return nil
 }
 
-func once(w way, self string, size int64, base string) (time.Duration, int64, error) {
+func once(w way, self string, size int64, base string) (result, error) {
 	dir, err := os.MkdirTemp(base, "vigil-bench-output-")
 	if err != nil {
-		return 0, 0, err
+		return result{}, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	usage := dir + "/usage"
 	service := exec.Command(self)
-	service.Env = []string{fmt.Sprintf("%s=%d", role, size)}
+	service.Env = []string{envBytes + "=" + strconv.FormatInt(size, 10), envUsage + "=" + usage}
 	service.Stderr = os.Stderr
 	begin := time.Now()
-	dropped, err := w.run(dir, service)
-	return time.Since(begin), dropped, err
+	used, dropped, err := w.run(dir, service, size)
+	r := result{time: time.Since(begin), dropped: dropped}
+	if err != nil {
+		return r, err
+	}
+	if r.writer, err = readUsage(usage); err != nil {
+		return r, err
+	}
+	r.logger = used
+	if w.both {
+		r.logger -= r.writer
+	}
+	r.check, err = verify(dir, w.files, size)
+	return r, err
 }
 
-func report(all []way, times [][]time.Duration, drops []int64, size int64, rounds int) {
-	median := func(d []time.Duration) time.Duration {
-		slices.Sort(d)
-		return d[len(d)/2]
-	}
-	first := median(times[0])
-	fmt.Printf("%d MiB in lines of 100 bytes, median of %d\n\n", size>>20, rounds)
-	fmt.Printf("%-22s %10s %10s %14s %10s\n", "way", "time", "MiB/s", "time / vigil", "dropped")
+func report(all []way, results [][]result, size int64, rounds int) {
+	fmt.Printf("%d MB in lines of 100 bytes, median of %d; seconds are of processors\n\n", size/1_000_000, rounds)
+	fmt.Printf("%-22s %8s %8s %8s %14s %8s %8s %8s\n", "way", "MB/s", "writer s", "logger s", "time / vigil", "lost", "torn", "dropped")
+	var first time.Duration
 	for i, w := range all {
-		m := median(times[i])
-		fmt.Printf("%-22s %10s %10.0f %14.2f %9.1f%%\n", w.name, m.Round(time.Millisecond), float64(size)/(1<<20)/m.Seconds(),
-			float64(m)/float64(first), 100*float64(drops[i])/float64(size)/float64(rounds))
-	}
-	fmt.Println("\nvigil waits 50 ms for a disk that is behind, then drops and counts; without patience it\ndrops at once. The others let the service wait for as long as it takes.")
-}
-
-func throughVigil(dir string, service *exec.Cmd, patience time.Duration) (int64, error) {
-	out, err := logs.New(logs.Options{Service: "service", Directory: dir, Patience: patience})
-	if err != nil {
-		return 0, err
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return 0, err
-	}
-	reader, err := out.Begin().Read(logs.Stdout, r)
-	if err != nil {
-		return 0, err
-	}
-	service.Stdout = w
-	err = service.Run()
-	_, _ = w.Close(), r.Close()
-	<-reader.Done()
-	err = errors.Join(err, reader.Err(), out.Close(context.Background()))
-	return out.Stats().Dropped.Bytes, err
-}
-
-func throughFilter(dir string, service *exec.Cmd, name string, args ...string) (int64, error) {
-	f, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = f.Close() }()
-	filter := exec.Command(name, args...)
-	filter.Stdout = f
-	return 0, join(service, filter)
-}
-
-func throughLogger(dir, config string, service *exec.Cmd, name string, args ...string) (int64, error) {
-	if config != "" {
-		if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
-			return 0, err
+		rs := results[i]
+		slices.SortFunc(rs, func(a, b result) int { return int(a.time - b.time) })
+		m := rs[len(rs)/2]
+		if i == 0 {
+			first = m.time
 		}
+		var lost, torn, dropped int64
+		for _, r := range rs {
+			lost, torn, dropped = lost+r.lost, torn+r.torn, dropped+r.dropped
+		}
+		fmt.Printf("%-22s %8.0f %8.2f %8.2f %14.2f %8d %8d %8d\n", w.name, float64(size)/1e6/m.time.Seconds(), m.writer.Seconds(), m.logger.Seconds(),
+			m.time.Seconds()/first.Seconds(), lost, torn, dropped)
 	}
-	return 0, join(service, exec.Command(name, args...))
+	for _, name := range absent() {
+		fmt.Printf("%-22s is not installed\n", name)
+	}
+	fmt.Println("\nlost, torn: lines of all rounds; dropped: bytes that vigil itself tells of, once the disk\nwas slower for longer than its buffer and its patience last.")
 }
 
-// join runs service | sink and waits for both.
-func join(service, sink *exec.Cmd) error {
+// processors is what a process that was waited for, and the children it has
+// waited for, have used.
+func processors(c *exec.Cmd) time.Duration {
+	return c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+}
+
+// join runs service | sink, waits for both, and returns what sink used.
+func join(service, sink *exec.Cmd) (time.Duration, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return 0, err
 	}
+	// The keeper makes its pipes so. The others get the same; a pipe of the
+	// default size would only flatter vigil.
+	_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeSize)
 	sink.Stdin, service.Stdout = r, w
 	if err := sink.Start(); err != nil {
 		_, _ = r.Close(), w.Close()
-		return err
+		return 0, err
 	}
 	_ = r.Close()
 	err = service.Run()
 	_ = w.Close()
-	return errors.Join(err, sink.Wait())
+	err = errors.Join(err, sink.Wait())
+	return processors(sink), err
 }

@@ -14,6 +14,7 @@ import (
 type logsFlags struct {
 	follow, json, times bool
 	lines               int
+	since               string
 }
 
 func (a *app) logsCommand() *cobra.Command {
@@ -22,13 +23,18 @@ func (a *app) logsCommand() *cobra.Command {
 		Use:   "logs [SERVICE]",
 		Short: "Show the last output of a service",
 		Long: "Show the last output of a service, as vigil keeps it in memory; the log file has\n" +
-			"more. SERVICE may be left out when there is only one. On a terminal, control\n" +
+			"more: --since shows it, with its rotated and compressed predecessors, from a\n" +
+			"moment on (to a second or 64 KiB of output; never less than was asked for).\n" +
+			"SERVICE may be left out when there is only one. On a terminal, control\n" +
 			"characters are shown as escapes.",
-		Example: "  vigil logs -f web",
+		Example: "  vigil logs -f web\n  vigil logs --since 10m web",
 		Args:    atMostOne("service"),
 		RunE: a.do(func(cmd *cobra.Command, services []string) error {
 			if f.lines < 0 {
 				return usagef("cannot show %d lines", f.lines)
+			}
+			if f.since != "" {
+				return a.logsSince(cmd.Context(), services, f.since)
 			}
 			return a.logs(cmd.Context(), services, f)
 		}),
@@ -37,6 +43,11 @@ func (a *app) logsCommand() *cobra.Command {
 	cmd.Flags().IntVarP(&f.lines, "lines", "n", 100, "how many lines of those that are kept")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one object a line")
 	cmd.Flags().BoolVarP(&f.times, "timestamps", "t", false, "print time and stream in front of each line")
+	cmd.Flags().StringVar(&f.since, "since", "", "show the log file from then on: a duration such as 10m, or a time of RFC 3339")
+	// The file has neither the time nor the stream of a line.
+	for _, other := range []string{"follow", "lines", "json", "timestamps"} {
+		cmd.MarkFlagsMutuallyExclusive("since", other)
+	}
 	return cmd
 }
 

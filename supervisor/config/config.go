@@ -98,6 +98,7 @@ type Log struct {
 	MaxSize   int64  `json:"max_size"`            // bytes of one file
 	Keep      int    `json:"keep"`                // rotated files
 	Compress  string `json:"compress"`            // zstd, none
+	MinFree   Free   `json:"min_free"`            // of its file system
 }
 
 // Incidents bounds the store of incidents.

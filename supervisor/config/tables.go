@@ -93,7 +93,10 @@ func logRows() []row {
 		textRow("directory", "log, in the state directory", "Directory of NAME.log.", func(t *target) *string { return &t.service.Log.Directory }),
 		sizeRow("max_size", `"64MiB"`, "Size at which a file is rotated.", 4<<10, maxSize, func(t *target) *int64 { return &t.service.Log.MaxSize }),
 		intRow("keep", "8", "Rotated files that are kept.", 0, maxKeep, func(t *target) *int { return &t.service.Log.Keep }),
-		choiceRow("compress", "Of rotated files. zstd comes with a later version.", func(t *target) *string { return &t.service.Log.Compress }, "none"),
+		choiceRow("compress", "Of files that vigil has rotated, one at a time and at the lowest priority.", func(t *target) *string { return &t.service.Log.Compress }, "zstd", "none"),
+		leaf(row{name: "min_free", takes: takesFree, def: `"5%"`, doc: "Free space that the log leaves on its file system; a percentage asks for 4 GiB at most. With less, the oldest rotated files go, then nothing is written and the newest output waits in memory."},
+			func(t *target) *Free { return &t.service.Log.MinFree },
+			func(d *decoder, _ row, n *node) Free { return d.free(n) }),
 	}
 }
 

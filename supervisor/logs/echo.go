@@ -56,14 +56,15 @@ type terminal struct {
 	gone bool
 }
 
-func (t *terminal) write(p []byte) (int, error) {
+func (t *terminal) write(c *chunk, end int) error {
 	if t.gone {
-		return 0, unix.EPIPE
+		return unix.EPIPE
 	}
-	n, err := t.file.Write(p)
+	n, err := t.file.Write(c.data[c.start():end])
+	c.wrote(n)
 	// Nobody will ever read: not worth another try.
 	t.gone = errors.Is(err, unix.EPIPE)
-	return n, err
+	return err
 }
 
 func (t *terminal) close() error { return t.file.Close() }

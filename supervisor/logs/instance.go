@@ -13,8 +13,8 @@ import (
 // Instance is the output of one run of a service.
 type Instance struct {
 	output *Output
-	tail   tail // guarded by output.mu, as is split
-	split  [streams]splitter
+	tail   tail              // guarded by output.mu, as is split
+	split  [streams]splitter // up to date while there are followers
 }
 
 // Lines returns the newest n lines, oldest first; all that are kept for n < 0.
@@ -22,16 +22,13 @@ type Instance struct {
 func (i *Instance) Lines(n int) []Line {
 	i.output.mu.Lock()
 	defer i.output.mu.Unlock()
-	all := i.tail.last(n)
+	all, split := i.tail.lines()
 	for s := range streams {
-		if sp := i.split[s]; sp.partial != nil {
+		if sp := split[s]; sp.partial != nil {
 			all = append(all, piece{text: sp.partial, at: sp.started}.line(s, true))
 		}
 	}
-	if n >= 0 && len(all) > n {
-		all = all[len(all)-n:]
-	}
-	return all
+	return newest(all, n)
 }
 
 // Read starts to empty a pipe. The descriptor is duplicated: f, the read end,
@@ -42,6 +39,9 @@ func (i *Instance) Read(s Stream, f *os.File) (*Reader, error) {
 		return nil, fmt.Errorf("cannot read stream %d: no such stream", s)
 	}
 	own, err := duplicate(f, true)
+	if err == nil {
+		err = readable(own)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s of service %s: %w", s, i.output.options.Service, err)
 	}
@@ -101,27 +101,72 @@ func (r *Reader) run() {
 	_ = r.file.Close()
 }
 
-// next waits for bytes and passes them on. A buffer is held only while there
-// are some.
+// next waits for bytes and passes them on. It asks how many there are, and
+// reads no more: nothing is held while there is nothing to read, and a
+// successor can tell whether the read happened.
 func (r *Reader) next(raw syscall.RawConn) (more bool, err error) {
 	var failed error
-	buffers := r.instance.output.options.Buffers
 	err = raw.Read(func(fd uintptr) bool {
-		b := buffers.read()
-		defer buffers.reads.Put(b)
-		n, err := unix.Read(int(fd), b[:])
+		n, err := available(int(fd))
+		if n == 0 || err != nil {
+			r.instance.output.kick()
+		}
+		if err == nil && n > 0 {
+			_, err = r.instance.output.pull(r.instance, r.stream, int(fd), n)
+		} else if err == nil && n == 0 {
+			return true // the end
+		}
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return false
-		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, errClosed):
+		case err == nil || errors.Is(err, unix.EINTR):
 			more = true
-		case err != nil:
+		default:
 			failed = err
-		case n > 0:
-			more = true
-			r.instance.output.ingest(r.instance, r.stream, b[:n])
 		}
 		return true
 	})
 	return more, errors.Join(err, failed)
+}
+
+// available returns how many bytes can be read; 0 at the end, EAGAIN when there
+// are none yet.
+func available(fd int) (int, error) {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD, pipe(7)
+	if n > 0 || err != nil {
+		return n, err
+	}
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(p, 0); err != nil {
+		return 0, err
+	}
+	switch {
+	case p[0].Revents&unix.POLLIN != 0: // since we asked
+		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+		return max(n, 1), err
+	case p[0].Revents&unix.POLLHUP != 0:
+		return 0, nil
+	case p[0].Revents != 0:
+		return 0, unix.EBADF
+	}
+	return 0, unix.EAGAIN
+}
+
+// readable refuses what has nothing to read, which poll(2) would wait for.
+func readable(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err == nil {
+		var flags int
+		var failed error
+		err = raw.Control(func(fd uintptr) { flags, failed = unix.FcntlInt(fd, unix.F_GETFL, 0) })
+		if err == nil && failed == nil && flags&unix.O_ACCMODE == unix.O_WRONLY {
+			failed = unix.EBADF
+		}
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		_ = f.Close()
+	}
+	return err
 }

@@ -27,6 +27,21 @@ func TestMain(m *testing.M) {
 		}
 		_ = w.Flush()
 		return
+	case "endless":
+		endless()
+		return
+	case "killed":
+		if err := killed(os.Getenv("LOGS_DIR")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	case "floor":
+		if err := floor(os.Getenv("LOGS_DIR")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	case "fulldisk":
 		if err := fullDisk(os.Getenv("LOGS_DIR")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -36,6 +51,8 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m)
 }
+
+var background = context.Background()
 
 func role(name string, env ...string) *exec.Cmd {
 	c := exec.Command("/proc/self/exe")

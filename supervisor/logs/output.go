@@ -12,11 +12,16 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vigil-supervisor/vigil/internal/clock"
 )
 
 // DefaultBuffer is how many bytes of a service wait for its disk.
 const DefaultBuffer = 1 << 20
+
+// errClosed ends a reader.
+var errClosed = errors.New("logs: output is closed")
 
 // ErrNoFile says that the service has no log file.
 var ErrNoFile = errors.New("logs: no log file configured")
@@ -33,11 +38,14 @@ type Options struct {
 	// than the service, before output is dropped; at most once per gap. 0: not
 	// at all. With a full pipe the service then waits as long as we do.
 	Patience time.Duration
-	Tail     int      // bytes of the tail of an instance; 0: DefaultTail
-	Stdout   *Echo    // where standard output is shown; nil: nowhere
-	Stderr   *Echo    // where standard error is shown; nil: nowhere
-	Prefix   string   // before every echoed line; empty: bytes pass as they are
-	Buffers  *Buffers // shared by services; nil: some for this one
+	Compress *Compressor // of rotated files; nil: they stay as they are
+	MinFree  Free        // space that the log leaves on its file system
+	Tail     int         // bytes of the tail of an instance; 0: DefaultTail
+	Stdout   *Echo       // where standard output is shown; nil: nowhere
+	Stderr   *Echo       // where standard error is shown; nil: nowhere
+	Prefix   string      // before every echoed line; empty: bytes pass as they are
+	Buffers  *Buffers    // shared by services; nil: some for this one. With those of
+	// Attach, New goes on with what a predecessor has read and not written.
 
 	_ struct{}
 }
@@ -51,6 +59,9 @@ type Stats struct {
 	Errors    int64 // failed writes
 	LastError error // of the last failed write
 	Failing   bool  // the last write failed
+	// CompressError is why the last compression of a rotated file failed; nil
+	// if it did not. The file is then kept as it is.
+	CompressError error
 }
 
 // Output is what one service writes, over all its instances.
@@ -68,8 +79,9 @@ type Output struct {
 	lines     int64
 }
 
-// New makes an Output. It touches no file: the log is opened by the first
-// byte, and a disk that does not work is a matter of Stats.
+// New makes an Output. It waits for no disk: the log is opened by the first
+// byte, and a disk that does not work is a matter of Stats. The Compressor puts
+// in order what the death of a predecessor has left.
 func New(o Options) (*Output, error) {
 	if o.Service == "" || strings.ContainsAny(o.Service, "/\x00") || o.Service[0] == '.' {
 		return nil, fmt.Errorf("cannot name a log file after service %q", o.Service)
@@ -88,8 +100,13 @@ func New(o Options) (*Output, error) {
 	}
 	out := &Output{options: o}
 	if o.Directory != "" {
-		out.file = &file{path: filepath.Join(o.Directory, o.Service+".log"), mode: o.Mode, maxSize: o.MaxSize, keep: o.Keep}
+		out.file = &file{
+			path: filepath.Join(o.Directory, o.Service+".log"), mode: o.Mode, maxSize: o.MaxSize, keep: o.Keep,
+			minFree: o.MinFree, compressor: o.Compress,
+		}
 		out.queue = newQueue(out.file, o.Buffer, o.Buffers)
+		out.queue.key = keyOf(out.file.path)
+		out.takeOver()
 	}
 	for s, e := range []*Echo{o.Stdout, o.Stderr} {
 		if e != nil {
@@ -97,6 +114,18 @@ func New(o Options) (*Output, error) {
 		}
 	}
 	return out, nil
+}
+
+// takeOver goes on with what a predecessor has read and not written.
+func (o *Output) takeOver() {
+	left := o.options.Buffers.inherit(o.queue.key)
+	for _, c := range left {
+		c.settleWrite(o.file.sizeOf)
+	}
+	o.queue.inherit(left)
+	if o.file.compressor != nil {
+		o.file.compressor.add(o.file, false)
+	}
 }
 
 // Path of the log file; empty if there is none.
@@ -124,8 +153,12 @@ func (o *Output) Follow(last int) *Follower {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.current != nil {
-		for _, l := range o.current.tail.last(max(last, 0)) {
+		lines, split := o.current.tail.lines()
+		for _, l := range newest(lines, max(last, 0)) {
 			f.push(l)
+		}
+		if len(o.followers) == 0 {
+			o.current.split = split // nobody has kept it up to date
 		}
 	}
 	if o.closed {
@@ -151,6 +184,16 @@ func (o *Output) Reopen() error {
 	return o.file.reopen()
 }
 
+// Stale lists the descriptors of the log that point at a file which is no longer
+// the one at its path: it was moved or removed, and whoever did that expects
+// Reopen. Empty after a Reopen that returned nil.
+func (o *Output) Stale() []string {
+	if o.file == nil {
+		return nil
+	}
+	return o.file.stale()
+}
+
 // Flush waits until all that was read so far is in the file, or ctx ends. The
 // file is not synced to the disk.
 func (o *Output) Flush(ctx context.Context) error {
@@ -160,8 +203,8 @@ func (o *Output) Flush(ctx context.Context) error {
 	return o.queue.flush(ctx)
 }
 
-// Close ends the followers, writes what waits and closes the file. Readers are
-// to be closed before; what they read afterwards is counted as dropped. When
+// Close ends the followers, writes what waits and closes the file. Readers that
+// are still open end by their next read, and leave what is in their pipe. When
 // ctx ends first, a goroutine goes on to write.
 func (o *Output) Close(ctx context.Context) error {
 	o.mu.Lock()
@@ -186,43 +229,83 @@ func (o *Output) Stats() Stats {
 		q.mu.Lock()
 		s.Dropped, s.Waiting, s.Errors, s.LastError, s.Failing = q.lost, q.queued, q.errors, q.lastErr, q.failing != 0
 		q.mu.Unlock()
+		s.CompressError = o.file.compressError()
 	}
 	return s
 }
 
-// ingest takes what a reader has read: memory only.
-func (o *Output) ingest(i *Instance, s Stream, p []byte) {
-	now := stamp{wall: time.Now().UnixNano(), boot: clock.Boot()}
+// pull reads n bytes, which are there, from a pipe.
+func (o *Output) pull(i *Instance, s Stream, fd, n int) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.bytes += int64(len(p))
-	o.lines += int64(bytes.Count(p, []byte{'\n'}))
-	i.split[s].feed(p, now, func(l piece) { o.line(i, l, s, false) })
-	// Within the lock, so that file and tail agree on the order.
+	if o.queue == nil {
+		return o.pullAside(i, s, fd, n)
+	}
+	c, n := o.queue.reserve(int(s), n)
+	if c == nil {
+		return 0, errClosed // what is in the pipe is for a successor
+	}
+	at := c.end()
+	got, err := unix.Read(fd, c.reading(n))
+	got = max(got, 0)
+	c.hasRead(got)
+	o.note(i, s, c.data[at:at+got])
+	o.queue.commit(c, got)
+	return got, err
+}
+
+// pullAside reads what goes to no file.
+func (o *Output) pullAside(i *Instance, s Stream, fd, n int) (int, error) {
+	c := o.options.Buffers.aside()
+	defer o.options.Buffers.put(c)
+	got, err := unix.Read(fd, c.data[:max(1, min(n, chunkSize))])
+	if got > 0 {
+		o.note(i, s, c.data[:got])
+	}
+	return max(got, 0), err
+}
+
+// ingest takes a copy of what somebody has read: memory only.
+func (o *Output) ingest(i *Instance, s Stream, p []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.note(i, s, p)
 	if o.queue != nil {
 		o.queue.append(int(s), p)
+	}
+}
+
+// note counts bytes and shows them to whoever looks.
+func (o *Output) note(i *Instance, s Stream, p []byte) {
+	now := stamp{wall: time.Now().UnixNano(), boot: clock.Boot()}
+	o.bytes += int64(len(p))
+	o.lines += int64(bytes.Count(p, []byte{'\n'}))
+	i.tail.push(p, now, s)
+	if len(o.followers) > 0 {
+		i.split[s].feed(p, now, func(l piece) { o.follow(l.line(s, false)) })
 	}
 	if c := o.echo[s]; c != nil {
 		c.append(p)
 	}
 }
 
-// await gives a disk that is behind a moment before the next read.
-func (o *Output) await() {
-	if o.queue != nil && o.options.Patience > 0 {
-		o.queue.await(readSize, o.options.Patience)
+func (o *Output) follow(l Line) {
+	for _, f := range o.followers {
+		f.push(l)
 	}
 }
 
-// line gives one line to the tail and to the followers.
-func (o *Output) line(i *Instance, l piece, s Stream, partial bool) {
-	i.tail.push(l, s, partial)
-	if len(o.followers) == 0 {
-		return
+// await gives a disk that is behind a moment before the next read.
+func (o *Output) await() {
+	if o.queue != nil && o.options.Patience > 0 {
+		o.queue.await(chunkSize, o.options.Patience)
 	}
-	line := l.line(s, partial)
-	for _, f := range o.followers {
-		f.push(line)
+}
+
+// kick writes what waits: its reader finds no more.
+func (o *Output) kick() {
+	if o.queue != nil {
+		o.queue.kick()
 	}
 }
 
@@ -230,8 +313,16 @@ func (o *Output) line(i *Instance, l piece, s Stream, partial bool) {
 func (o *Output) finish(i *Instance, s Stream) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if sp := &i.split[s]; sp.partial != nil {
-		o.line(i, piece{text: sp.partial, at: sp.started}, s, true)
-		sp.partial = nil
+	i.tail.end(s)
+	if l, ok := i.split[s].finish(); ok && len(o.followers) > 0 {
+		o.follow(l.line(s, true))
 	}
+}
+
+// newest returns the last n lines; all of them for n < 0.
+func newest(lines []Line, n int) []Line {
+	if n >= 0 && len(lines) > n {
+		return lines[len(lines)-n:]
+	}
+	return lines
 }

@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // fakeSink fails or blocks as told.
@@ -22,7 +26,13 @@ type fakeSink struct {
 	closed bool
 }
 
-func (s *fakeSink) write(p []byte) (int, error) {
+func (s *fakeSink) write(c *chunk, end int) error {
+	n, err := s.take(c.data[c.start():end])
+	c.wrote(n)
+	return err
+}
+
+func (s *fakeSink) take(p []byte) (int, error) {
 	if s.gate != nil {
 		<-s.gate
 	}
@@ -51,15 +61,16 @@ func (s *fakeSink) set(err error) {
 	s.mu.Unlock()
 }
 
-func TestQueueDropsWhatDoesNotFit(t *testing.T) {
+func TestQueueDropsTheOldest(t *testing.T) {
 	s := &fakeSink{gate: make(chan struct{})}
 	q := newQueue(s, 100, new(Buffers))
 	line := func(i int) []byte { return fmt.Appendf(nil, "line %d 12345678\n", i) } // 16 bytes
-	for i := range 10 {
+	for i := range 20 {
 		q.append(0, line(i))
 	}
-	if q.lost != (Loss{Bytes: 64, Lines: 4}) {
-		t.Errorf("lost %+v", q.lost)
+	lost := q.lost
+	if lost.Lines < 12 || lost.Lines > 16 || q.queued > q.limit {
+		t.Errorf("lost %+v, queued %d", lost, q.queued)
 	}
 	close(s.gate)
 	if err := q.flush(ctx(t)); err != nil {
@@ -70,33 +81,55 @@ func TestQueueDropsWhatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.got.String()
-	if !strings.HasSuffix(got, "line 5 12345678\n[vigil: dropped 64 bytes (4 lines)]\nafter\n") || !s.closed {
+	marker := fmt.Sprintf("[vigil: dropped %d bytes (%d lines)]\n", lost.Bytes, lost.Lines)
+	if !strings.Contains(got, marker) || !strings.HasSuffix(got, string(line(19))+"after\n") || !s.closed {
 		t.Errorf("%q, closed %v", got, s.closed)
+	}
+	// What is left is whole lines, in order.
+	for _, l := range strings.SplitAfter(strings.Replace(got, marker, "", 1), "\n") {
+		if l != "" && l != "after\n" && (len(l) != 16 && len(l) > 17 || !strings.HasPrefix(l, "line ")) {
+			t.Errorf("torn: %q", l)
+		}
 	}
 }
 
-func TestQueueResumesAtALine(t *testing.T) {
-	s := &fakeSink{gate: make(chan struct{})}
-	q := newQueue(s, 200, new(Buffers))
-	first := strings.Repeat("f", 149) + "\n"
-	q.append(0, []byte(first))
-	q.append(0, []byte("kept\n"+strings.Repeat("d", 100)))
-	q.mu.Lock()
-	q.queued -= len(first) // as if written, with the writer still at work
-	q.mu.Unlock()
-	q.append(0, []byte("its end\nnext\n"))
-	q.mu.Lock()
-	q.queued += len(first)
-	q.mu.Unlock()
-	close(s.gate)
-	if err := q.close(ctx(t)); err != nil {
-		t.Fatal(err)
-	}
-	want := first + "kept\n[vigil: dropped 108 bytes (1 lines)]\nnext\n"
-	if got := s.got.String(); got != want {
-		t.Errorf("%q\nwant %q", got, want)
-	}
+// A property: whatever is appended to a stuck sink, what comes out is the
+// newest lines, and the marker tells exactly what is missing.
+func TestQueueKeepsTheNewest(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := &fakeSink{gate: make(chan struct{})}
+		q := newQueue(s, rapid.IntRange(40, 400).Draw(rt, "limit"), new(Buffers))
+		var all strings.Builder
+		for i := range rapid.IntRange(1, 60).Draw(rt, "n") {
+			l := fmt.Sprintf("%d%s\n", i, strings.Repeat("x", rapid.IntRange(0, 9).Draw(rt, "len")))
+			all.WriteString(l)
+			q.append(0, []byte(l))
+			if q.queued > q.limit+q.piece {
+				rt.Fatalf("%d bytes wait, limit %d", q.queued, q.limit)
+			}
+		}
+		close(s.gate)
+		if err := q.close(ctx(t)); err != nil {
+			rt.Fatal(err)
+		}
+		got := s.got.String()
+		var told Loss
+		last := 0
+		for _, m := range markers.FindAllStringSubmatchIndex(got, -1) {
+			bytes, _ := strconv.ParseInt(got[m[2]:m[3]], 10, 64)
+			lines, _ := strconv.ParseInt(got[m[4]:m[5]], 10, 64)
+			told.Bytes, told.Lines = told.Bytes+bytes, told.Lines+lines
+			last = m[1]
+		}
+		kept := strings.Count(markers.ReplaceAllString(got, ""), "x")
+		if told != q.lost || !strings.HasSuffix(all.String(), got[last:]) || last == 0 && got != all.String() ||
+			int64(strings.Count(all.String(), "x")-kept) > told.Bytes {
+			rt.Fatalf("%q of %q, lost %+v", got, all.String(), q.lost)
+		}
+	})
 }
+
+var markers = regexp.MustCompile(`(?m)^\[vigil: dropped (\d+) bytes \((\d+) lines\)\]\n`)
 
 // With patience a reader waits for a sink that works, and for no other.
 func TestQueueAwait(t *testing.T) {
@@ -141,7 +174,7 @@ func TestQueueAwaitEndsWithRoom(t *testing.T) {
 		begin := time.Now()
 		go func() {
 			time.Sleep(time.Millisecond) // of the bubble
-			s.gate <- struct{}{}
+			close(s.gate)
 		}()
 		q.await(20, time.Second)
 		if d := time.Since(begin); d != time.Millisecond {
@@ -203,10 +236,10 @@ func TestQueueGapIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeSink{err: errors.New("no space")}
 		q := newQueue(s, 1<<20, new(Buffers))
-		q.append(0, bytes.Repeat([]byte("x"), 1000))
+		q.append(0, bytes.Repeat([]byte("x"), 10000))
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if _, tries := s.state(); tries < 60 || tries > 70 {
+		if _, tries := s.state(); tries < 360 || tries > 370 {
 			t.Errorf("%d tries in an hour", tries)
 		}
 		// The last try is at the close, whatever the gap.
@@ -233,7 +266,7 @@ func TestQueueCloseDoesNotWaitForEver(t *testing.T) {
 	if err := q.close(ctx(t)); err != nil {
 		t.Error(err)
 	}
-	if q.lost.Bytes != 5 || s.got.String() != "x\n[vigil: dropped 5 bytes (1 lines)]\n" {
+	if q.lost.Bytes != 5 || s.got.String() != "x\n" {
 		t.Errorf("%+v %q", q.lost, s.got.String())
 	}
 }

@@ -56,3 +56,11 @@ func (s *splitter) add(text []byte, now stamp, whole bool, emit func(piece)) {
 		}
 	}
 }
+
+// finish ends the stream: what is left of a line is a line.
+func (s *splitter) finish() (piece, bool) {
+	p := piece{text: s.partial, at: s.started}
+	ok := s.partial != nil
+	s.partial, s.skip = nil, false
+	return p, ok
+}

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 )
@@ -8,42 +9,67 @@ import (
 // DefaultTail is how many bytes the tail of an instance takes at most.
 const DefaultTail = 64 << 10
 
-// A record of the tail: 4 bytes length and flags, 8 wall clock, 8 boot clock,
-// then the text.
+// A record of the tail is a part of one read, as it came: 4 bytes length and
+// flags, 8 wall clock, 8 boot clock, then the bytes. Lines are made of it when
+// somebody looks, so that a flood costs one copy and no work for each line.
 const (
-	headerSize  = 20
-	flagStderr  = 1 << 31
-	flagCut     = 1 << 30
-	flagPartial = 1 << 29
-	lengthMask  = flagPartial - 1
-	firstTail   = 4 << 10 // what a tail takes at first
+	headerSize = 20
+	flagStderr = 1 << 31
+	flagBegins = 1 << 30 // begins a line
+	flagEnd    = 1 << 29 // nothing follows in this stream
+	lengthMask = flagEnd - 1
+	firstTail  = 4 << 10 // what a tail takes at first
+	partSize   = 4 << 10 // of a read; what is dropped at once
 )
 
-// tail is a ring of the newest lines of one instance. It takes no memory until
-// there is a line, then grows by doubling up to max. Not safe for concurrent
-// use.
+// tail is a ring of the newest output of one instance. It takes no memory until
+// there is some, then grows by doubling up to max. Not safe for concurrent use.
 type tail struct {
-	max   int
-	buf   []byte
-	start int // of the oldest record
-	used  int
-	lines int
+	max     int
+	buf     []byte
+	start   int // of the oldest record
+	used    int
+	records int
+	midLine [streams]bool
 }
 
-// push appends a line and drops as many old ones as it needs room for.
-func (t *tail) push(p piece, s Stream, partial bool) {
-	text, flags := p.text, uint32(0)
+// push keeps what a read has brought; of a read larger than the ring, its end.
+func (t *tail) push(p []byte, now stamp, s Stream) {
+	begins := !t.midLine[s]
+	if len(p) > 0 {
+		t.midLine[s] = p[len(p)-1] != '\n'
+	}
+	if over := len(p) - t.max; over > 0 {
+		begins = p[over-1] == '\n'
+		p = p[over:]
+	}
+	part := max(1, min(partSize, t.max/4-headerSize))
+	for len(p) > 0 {
+		n := min(len(p), part)
+		if end := bytes.LastIndexByte(p[:n], '\n') + 1; end > 0 {
+			n = end
+		}
+		var flags uint32
+		if begins {
+			flags = flagBegins
+		}
+		t.record(p[:n], now, s, flags)
+		begins = p[n-1] == '\n'
+		p = p[n:]
+	}
+}
+
+// end says that a stream has ended: what is left of a line is a line.
+func (t *tail) end(s Stream) {
+	if t.midLine[s] {
+		t.record(nil, stamp{}, s, flagEnd)
+	}
+	t.midLine[s] = false
+}
+
+func (t *tail) record(text []byte, now stamp, s Stream, flags uint32) {
 	if s == Stderr {
 		flags |= flagStderr
-	}
-	if partial {
-		flags |= flagPartial
-	}
-	if room := max(t.max-headerSize, 0); len(text) > room {
-		text, p.cut = text[:room], true
-	}
-	if p.cut {
-		flags |= flagCut
 	}
 	need := headerSize + len(text)
 	if need > t.max {
@@ -55,11 +81,11 @@ func (t *tail) push(p piece, s Stream, partial bool) {
 	t.grow(t.used + need)
 	var h [headerSize]byte
 	binary.LittleEndian.PutUint32(h[0:], flags|uint32(len(text)))
-	binary.LittleEndian.PutUint64(h[4:], uint64(p.at.wall))
-	binary.LittleEndian.PutUint64(h[12:], uint64(p.at.boot))
+	binary.LittleEndian.PutUint64(h[4:], uint64(now.wall))
+	binary.LittleEndian.PutUint64(h[12:], uint64(now.boot))
 	t.write(h[:])
 	t.write(text)
-	t.lines++
+	t.records++
 }
 
 func (t *tail) grow(need int) {
@@ -93,54 +119,45 @@ func (t *tail) read(p []byte, at int) {
 }
 
 func (t *tail) pop() {
-	n := t.size(t.start)
+	var h [4]byte
+	t.read(h[:], t.start)
+	n := headerSize + int(binary.LittleEndian.Uint32(h[:])&lengthMask)
 	t.start = (t.start + n) % len(t.buf)
 	t.used -= n
-	t.lines--
+	t.records--
 }
 
-// size of the record at the position at.
-func (t *tail) size(at int) int {
-	var h [4]byte
-	t.read(h[:], at)
-	return headerSize + int(binary.LittleEndian.Uint32(h[:])&lengthMask)
-}
-
-// last returns the newest n lines, oldest first; all of them for n < 0.
-func (t *tail) last(n int) []Line {
-	skip := 0
-	if n >= 0 {
-		skip = max(t.lines-n, 0)
-	}
-	all := make([]Line, 0, t.lines-skip)
+// lines returns all lines that are kept, oldest first, and the splitters as
+// they stand after the last byte. The rest of a line whose begin was dropped
+// is left out.
+func (t *tail) lines() (all []Line, split [streams]splitter) {
+	var seen [streams]bool
 	at := t.start
-	for i := range t.lines {
-		size := t.size(at)
-		if i >= skip {
-			all = append(all, t.line(at, size))
+	for range t.records {
+		var h [headerSize]byte
+		t.read(h[:], at)
+		flags := binary.LittleEndian.Uint32(h[:])
+		text := make([]byte, flags&lengthMask)
+		t.read(text, (at+headerSize)%len(t.buf))
+		at = (at + headerSize + len(text)) % len(t.buf)
+		s := Stdout
+		if flags&flagStderr != 0 {
+			s = Stderr
 		}
-		at = (at + size) % len(t.buf)
+		sp := &split[s]
+		if !seen[s] {
+			seen[s], sp.skip = true, flags&flagBegins == 0 && flags&flagEnd == 0
+		}
+		if flags&flagEnd != 0 {
+			if l, ok := sp.finish(); ok {
+				all = append(all, l.line(s, true))
+			}
+			continue
+		}
+		now := stamp{wall: int64(binary.LittleEndian.Uint64(h[4:])), boot: time.Duration(binary.LittleEndian.Uint64(h[12:]))}
+		sp.feed(text, now, func(p piece) { all = append(all, p.line(s, false)) })
 	}
-	return all
-}
-
-func (t *tail) line(at, size int) Line {
-	b := make([]byte, size)
-	t.read(b, at)
-	flags := binary.LittleEndian.Uint32(b)
-	p := piece{
-		text: b[headerSize:],
-		at: stamp{
-			wall: int64(binary.LittleEndian.Uint64(b[4:])),
-			boot: time.Duration(binary.LittleEndian.Uint64(b[12:])),
-		},
-		cut: flags&flagCut != 0,
-	}
-	s := Stdout
-	if flags&flagStderr != 0 {
-		s = Stderr
-	}
-	return p.line(s, flags&flagPartial != 0)
+	return all, split
 }
 
 // line copies a piece.
