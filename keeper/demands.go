@@ -59,10 +59,14 @@ func (k *Keeper) onSignals() {
 
 func (k *Keeper) onRecord(r signals.Record) {
 	d := &k.demands
-	demand := signals.Meaning(r.Signal, !r.Sender.Forged && k.ofService(r.Sender.PID))
+	from := ""
+	if !r.Sender.Forged {
+		from = k.serviceOf(r.Sender.PID)
+	}
+	demand := signals.Meaning(r.Signal, from != "")
 	switch demand {
 	case signals.None, signals.Beat, signals.Capture:
-		k.onPlain(r, demand)
+		k.onPlain(r, demand, from)
 		return
 	}
 	if open, ok := d.inbox.Open(demand); ok {
@@ -87,48 +91,50 @@ func (k *Keeper) demand(demand signals.Demand, seq uint64, r signals.Record) {
 
 // onPlain takes a signal that asks nothing of vigil itself. Many of the same
 // sender are one entry.
-func (k *Keeper) onPlain(r signals.Record, demand signals.Demand) {
+func (k *Keeper) onPlain(r signals.Record, demand signals.Demand, from string) {
 	d := &k.demands
+	k.sup.sendEvent(protocol.Event{
+		Kind: protocol.EventSignal, Number: int(r.Signal), Boot: r.Boot, Name: demand, Key: from, Text: who(r),
+	}, nil)
 	key := plainKey{r.Signal, r.Sender.PID, demand}
-	seq, ok := d.plain[key]
-	if ok && d.ledger.Merge(seq, r) {
-		k.tellPlain(r, demand)
+	if seq, ok := d.plain[key]; ok && d.ledger.Merge(seq, r) {
 		return
 	}
 	if len(d.plain) >= maxPlain {
 		clear(d.plain)
 	}
-	seq = d.ledger.Receive(r, demand, "")
+	seq := d.ledger.Receive(r, demand, from)
 	d.plain[key] = seq
-	outcome := "recorded"
-	if demand == signals.None {
-		outcome = "passed on to the services that ask for it (forward)"
+	outcome := map[signals.Demand]string{
+		signals.None:    "passed on to the services that ask for it (forward)",
+		signals.Beat:    "taken as beats of " + from,
+		signals.Capture: "a snapshot of " + from + " is taken",
+	}[demand]
+	if !k.sup.ready {
+		outcome = "dropped: no supervisor was in charge"
 	}
 	d.ledger.Outcome(seq, outcome)
-	k.tellPlain(r, demand)
 }
 
-func (k *Keeper) tellPlain(r signals.Record, demand signals.Demand) {
-	if demand == signals.None {
-		k.sup.sendEvent(protocol.Event{Kind: protocol.EventSignal, Number: int(r.Signal), Boot: r.Boot, Text: who(r)}, nil)
-	}
-}
-
-// ofService reports whether a process belongs to a service of ours.
-func (k *Keeper) ofService(pid int) bool {
+// serviceOf returns the key of the service that a process belongs to, "" for a
+// process of nobody's.
+func (k *Keeper) serviceOf(pid int) string {
 	if pid <= 1 || pid == k.pid {
-		return false
+		return ""
 	}
 	if c, ok := k.byPID[pid]; ok {
-		return !c.spec.Helper
+		if c.spec.Helper {
+			return ""
+		}
+		return c.spec.Key
 	}
 	path := cgroupOf(pid)
 	for _, c := range k.children {
 		if c.tree != nil && !c.spec.Helper && c.tree.Path() != "" && path != "" && inside(c.tree.Path(), path) {
-			return true
+			return c.spec.Key
 		}
 	}
-	return false
+	return ""
 }
 
 // takeDemands hands out what is to be done now.

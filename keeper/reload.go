@@ -244,7 +244,7 @@ func (k *Keeper) reloadOver(demand uint64, kind protocol.EventKind, text string,
 	k.nextReload = clock.Boot() + reloadGap
 	k.tell(protocol.Event{Kind: kind, Demand: demand, Text: text, Plan: plan})
 	k.demandDone(demand, text)
-	if kind == protocol.EventRefused {
+	if kind == protocol.EventRefused && !k.sup.ready { // else the supervisor says it
 		fmt.Fprintf(os.Stderr, "vigil: reload %s\n", text)
 	}
 }

@@ -148,12 +148,17 @@ func (v *service) onSigns(m wire.Message) {
 		v.step(lifecycle.Event{Kind: lifecycle.EventExtend, Extend: m.Extend})
 	}
 	if m.Beat {
-		if s := v.signs.Get(heartbeatSign); s != nil {
-			v.onMaybe(s.Beat(now))
-		}
+		v.beat(now)
 	}
 	if m.Trigger {
 		v.confirm("it said WATCHDOG=trigger: it found itself broken")
+	}
+}
+
+// beat takes a beat, by a datagram or by a signal.
+func (v *service) beat(now time.Duration) {
+	if s := v.signs.Get(heartbeatSign); s != nil {
+		v.onMaybe(s.Beat(now))
 	}
 }
 

@@ -43,9 +43,10 @@ type job struct {
 	takenUp   bool              // a former supervisor began it
 
 	writing  *store.Writing
-	core     string // a core that the kernel wrote; "" when vigil-capture did
-	helper   string // id of the helper at work, "" when none is
-	released bool   // the target is free
+	core     string               // a core that the kernel wrote; "" when vigil-capture did
+	helper   string               // id of the helper at work, "" when none is
+	onFree   func(failure string) // of a snapshot: the target runs on
+	released bool                 // the target is free
 	deadline time.Duration
 	stderr   *tailBuffer // the helper's last words
 	over     bool
@@ -158,7 +159,10 @@ func (j *job) free(failure string) {
 		return
 	}
 	j.released = true
-	if j.v != nil {
+	switch {
+	case j.onFree != nil:
+		j.onFree(failure)
+	case j.v != nil:
 		j.v.captured(j, failure)
 	}
 }
@@ -332,7 +336,10 @@ func (j *job) completed(done snapshot.Incident, err error, pruned []store.Remova
 // the job's is gone, nobody tells of the incident any more.
 func (j *job) told(done snapshot.Incident) {
 	if j.v != nil {
-		j.v.incident, j.v.sentence = done.ID, done.Sentence
+		j.v.incident = done.ID
+		if j.incident.Cause != snapshot.CauseRequested { // a snapshot says nothing of an end
+			j.v.sentence = done.Sentence
+		}
 		if j.s.services[done.Service] == j.v { // else it has left the configuration
 			j.v.save()
 		}

@@ -13,7 +13,7 @@ import (
 
 // senderOf is a client of ours as the ledger has it.
 func senderOf(c control.Caller) signals.Sender {
-	return signals.Sender{PID: c.PID, UID: c.UID, Command: c.Command}
+	return signals.Sender{PID: c.PID, UID: c.UID, Command: c.Command, Parent: c.Parent, ParentCommand: c.ParentCommand}
 }
 
 // Reload asks the keeper for a candidate. What comes of it is found in the

@@ -30,8 +30,15 @@ func (s *Supervisor) onSignal(e protocol.Event) {
 		s.event("", "signal", name+" from "+e.Text+": opening all logs anew")
 		s.reopen(nil, func(r control.Reopened) { s.outcome(e, describeReopened(r)) })
 	case signals.Snapshot:
-		s.event("", "signal", name+" from "+e.Text+": this version takes snapshots of services that hang or crash only")
-		s.outcome(e, "refused: this version takes snapshots of services that hang or crash only")
+		s.snapshotOf(s.names, e)
+	case signals.Capture:
+		if v, ok := s.services[e.Key]; ok && v.cfg.Name == e.Key {
+			s.snapshotOf([]string{e.Key}, e)
+		}
+	case signals.Beat:
+		if v, ok := s.services[e.Key]; ok {
+			v.beat(e.Boot)
+		}
 	default:
 		if !s.forwardSignal(sig(e.Number)) {
 			s.log.Debug("signal that nobody asks for", zap.String("signal", name), zap.String("from", e.Text))

@@ -48,7 +48,8 @@ type Supervisor struct {
 	stdout     *logs.Echo
 	stderr     *logs.Echo
 	runtimes   runtimes
-	jobs       jobs // captures and analyses under way
+	jobs       jobs      // captures and analyses under way
+	snapshots  snapshots // asked for, of services that run on
 	reopens    reopens
 
 	tasks    chan func()

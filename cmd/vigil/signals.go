@@ -100,7 +100,10 @@ func signalRow(e control.SignalEntry) []cell {
 	if outcome == "" {
 		outcome = "pending"
 	}
-	if e.Target != "" {
+	switch {
+	case e.Target != "" && e.Demand != "":
+		asks += " of " + e.Target
+	case e.Target != "":
 		asks = "to " + e.Target
 	}
 	if asks == "" {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/control"
 	"github.com/vigil-supervisor/vigil/internal/harmless"
+	"github.com/vigil-supervisor/vigil/internal/proctree"
 )
 
 func (s *Server) signal(w http.ResponseWriter, r *http.Request) {
@@ -53,9 +54,19 @@ func caller(r *http.Request) control.Caller {
 	}
 	who := control.Caller{PID: c.pid, UID: c.uid}
 	if c.pid > 0 {
-		if comm, err := os.ReadFile("/proc/" + strconv.Itoa(c.pid) + "/comm"); err == nil {
-			who.Command = harmless.Text(strings.TrimSuffix(string(comm), "\n"), nil)
+		who.Command = comm(c.pid)
+		if p, err := proctree.Read(c.pid); err == nil && p.PPID > 0 {
+			who.Parent, who.ParentCommand = p.PPID, comm(p.PPID)
 		}
 	}
 	return who
+}
+
+// comm is the name of a process, "" when it is gone.
+func comm(pid int) string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	if err != nil {
+		return ""
+	}
+	return harmless.Text(strings.TrimSuffix(string(text), "\n"), nil)
 }
