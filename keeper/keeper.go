@@ -65,6 +65,7 @@ type Keeper struct {
 	reload     *reload     // under way; nil when none is
 	nextReload time.Duration
 	demands    demands
+	manager    serviceManager
 
 	term      *protocol.Event // a request to end, kept until Quit
 	quit      *protocol.Quit
@@ -96,6 +97,8 @@ const (
 func Run(o Options) (status int, err error) {
 	k := newKeeper(o)
 	defer k.stop()
+	k.openManager()
+	defer k.manager.Close()
 	k.inherited = hasChildren()
 	// First of all: a TERM that comes before would end us with status 2.
 	in, err := takeSignals()
@@ -226,7 +229,7 @@ func (k *Keeper) loop() {
 func (k *Keeper) untilNext() time.Duration {
 	next := time.Hour
 	now := clock.Boot()
-	for _, at := range []time.Duration{k.supervisorDue(), k.sup.beatLimit(), k.stopping.next(), k.ownStopAt, k.tidy.Next(), k.reload.next(), k.reloadDue()} {
+	for _, at := range []time.Duration{k.supervisorDue(), k.sup.beatLimit(), k.stopping.next(), k.ownStopAt, k.tidy.Next(), k.reload.next(), k.reloadDue(), k.managerDue()} {
 		if at > 0 {
 			next = min(next, max(at-now, 0))
 		}
@@ -241,6 +244,7 @@ func (k *Keeper) onTime(now time.Duration) {
 	k.goOnStopping(now)
 	k.tidy.OnTime(now)
 	k.quitWhenEmpty()
+	k.tellManager(now)
 }
 
 // quitWhenEmpty ends the loop when the supervisor asked for it and nothing is
@@ -260,6 +264,7 @@ func (k *Keeper) quitWhenEmpty() {
 
 func (k *Keeper) cleanUp() {
 	k.stop()
+	k.leaveManager()
 	for _, c := range k.children {
 		c.close()
 	}

@@ -121,7 +121,7 @@ func (r *records) child(c *child) {
 	rec := record{
 		Boot: r.boot, Key: c.spec.Key, Instance: c.spec.Instance, Helper: c.spec.Helper, Starting: c.starting,
 		Started: c.started, Exit: c.exit, StopSignal: c.spec.StopSignal, StopTimeout: c.spec.StopTimeout,
-		Outputs: [2]uint64{inode(c.out), inode(c.err)},
+		Outputs: c.pipes,
 	}
 	if c.tree != nil {
 		rec.Cgroup = c.tree.Path()
@@ -182,8 +182,8 @@ func (r *records) read() left {
 			r.remove(e.Name())
 		}
 	}
-	if l.super.Boot != r.boot {
-		// Notes do not say of which boot they are; the supervisor's record does.
+	if l.super.Boot != r.boot && len(l.children) == 0 {
+		// Notes do not say of which boot they are; the other records do.
 		for key := range l.notes {
 			r.remove(noteFile(key))
 		}

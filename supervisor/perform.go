@@ -92,7 +92,7 @@ func (v *service) sendStop() {
 		number = int(syscall.SIGTERM)
 	}
 	v.s.ask(protocol.TSignal, protocol.Signal{ID: v.id(), Number: number, Scope: protocol.ScopeMain})
-	if v.stopped != 0 {
+	if v.stopped != 0 || held(v.started.PID) {
 		v.s.ask(protocol.TSignal, protocol.Signal{ID: v.id(), Number: int(syscall.SIGCONT), Scope: protocol.ScopeGroup})
 	}
 }
