@@ -43,44 +43,6 @@ func (k *Keeper) adopt() {
 	_, k.sup.everReady = k.files[protocol.ConfigFile]
 }
 
-// withUnrecorded adds what only the service manager knows of, and has the rest
-// of what it kept thrown away.
-func (k *Keeper) withUnrecorded(list []record, stored map[string]*storedChild) []record {
-	known := map[string]bool{}
-	for _, rec := range list {
-		known[protocol.ID(rec.Key, rec.Instance)] = true
-	}
-	for id, s := range stored {
-		if known[id] || len(list) >= maxChildren {
-			continue
-		}
-		rec, err := s.record(k.records.boot)
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "vigil: %v\n", err)
-			k.dropStored(s)
-			delete(stored, id)
-			continue
-		}
-		if path := cgroupOf(rec.Started.PID); k.cgroups != nil && path != "" {
-			// DIRECTORY/vigil-NAME.PID/KEY.INSTANCE: what is below our own cgroup.
-			group := filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
-			rec.Cgroup = filepath.Join(filepath.Dir(k.cgroups.Path()), group)
-		}
-		list = append(list, rec)
-	}
-	return list
-}
-
-func (k *Keeper) dropStored(s *storedChild) {
-	if s == nil {
-		return
-	}
-	s.close()
-	if name, err := childName(s.key, s.instance); err == nil {
-		k.manager.note(k.manager.Remove(name))
-	}
-}
-
 // adoptAll makes children of the records, oldest first, and then finds out what
 // has become of each: the end of one that was started again by a standing order
 // is told together with that start.
@@ -156,6 +118,9 @@ func (k *Keeper) adoptChild(rec record) bool {
 		k.records.dropChild(c)
 		c.close()
 		return false
+	}
+	if c.pipes == [2]uint64{} {
+		c.pipes = outputPipes(c.started.PID)
 	}
 	k.add(c)
 	return true

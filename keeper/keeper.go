@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -119,9 +117,7 @@ func Run(o Options) (status int, err error) {
 	if err := k.prepareHost(); err != nil {
 		return 0, err
 	}
-	if k.records, err = openRecords(o.RuntimeDir); err != nil {
-		return 0, err
-	}
+	k.records = openRecords(o.RuntimeDir)
 	if err := k.openDemands(in); err != nil {
 		return 0, err
 	}
@@ -177,18 +173,8 @@ func (k *Keeper) prepareHost() error {
 // sweep removes the empty groups that keepers of this name left when they were
 // killed. One that holds processes cannot be removed, and stays.
 func (k *Keeper) sweep(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		pid, ours := strings.CutPrefix(e.Name(), "vigil-"+k.opt.Name+".")
-		// A pid of another namespace says nothing to us.
-		pid, same := strings.CutSuffix(pid, namespaceSuffix())
-		if n, err := strconv.Atoi(pid); !ours || !same || err != nil || unix.Kill(n, 0) != unix.ESRCH {
-			continue
-		}
-		if g, err := cgroup.Open(filepath.Join(dir, e.Name())); err == nil {
+	for _, path := range k.groupsOfDead(dir) {
+		if g, err := cgroup.Open(path); err == nil {
 			_ = g.Remove() // EBUSY: services of the dead keeper live on
 		}
 	}

@@ -26,6 +26,16 @@ const (
 	storedFileKind  = "file"  // name, generation; the highest counts
 )
 
+func (k *Keeper) dropStored(s *storedChild) {
+	if s == nil {
+		return
+	}
+	s.close()
+	if name, err := childName(s.key, s.instance); err == nil {
+		k.manager.note(k.manager.Remove(name))
+	}
+}
+
 func childName(key string, instance uint64) (string, error) {
 	return manager.JoinName(storedChildKind, key, strconv.FormatUint(instance, 10))
 }
@@ -219,11 +229,6 @@ func (s *storedChild) record(boot string) (record, error) {
 		return rec, err
 	}
 	rec.Started.Boot = time.Duration(rec.Started.Ticks) * clockTick
-	for i, number := range []string{"1", "2"} {
-		var st unix.Stat_t
-		if unix.Stat("/proc/"+strconv.Itoa(info.PID)+"/fd/"+number, &st) == nil && s.pipes[st.Ino] > 0 {
-			rec.Outputs[i] = st.Ino
-		}
-	}
+	rec.Outputs = outputPipes(info.PID)
 	return rec, nil
 }
