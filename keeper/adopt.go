@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,9 @@ import (
 )
 
 // adopt takes over what a keeper of this name, which was killed, has left: its
-// services run on as children of somebody else. They are known by pid and start
-// time, and by their cgroup; their output by the pipes that they still hold.
+// services run on as children of somebody else. They are known by the pidfd that
+// the service manager kept, or by pid and start time, and by their cgroup; their
+// output by the pipes that were kept, or that they still hold themselves.
 func (k *Keeper) adopt() {
 	l := k.records.read()
 	for _, bad := range l.bad {
@@ -34,12 +36,35 @@ func (k *Keeper) adopt() {
 	for key, text := range l.notes {
 		k.notes[key] = text
 	}
-	slices.SortFunc(l.children, func(a, b record) int {
-		return int(min(max(a.Started.Boot-b.Started.Boot, -1), 1))
+	stored := k.takeStored()
+	k.adoptAll(k.withUnrecorded(l.children, stored), stored)
+	// A supervisor was in charge of what we have: what it went by counts, not
+	// what the files say now.
+	_, k.sup.everReady = k.files[protocol.ConfigFile]
+}
+
+// adoptAll makes children of the records, oldest first, and then finds out what
+// has become of each: the end of one that was started again by a standing order
+// is told together with that start.
+func (k *Keeper) adoptAll(list []record, stored map[string]*storedChild) {
+	slices.SortFunc(list, func(a, b record) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Instance, b.Instance))
 	})
-	for _, rec := range l.children {
-		k.adoptChild(rec)
+	var adopted []record
+	for _, rec := range list {
+		if k.adoptChild(rec) {
+			adopted = append(adopted, rec)
+		} else {
+			k.dropStored(stored[protocol.ID(rec.Key, rec.Instance)])
+		}
 	}
+	for _, rec := range adopted {
+		id := protocol.ID(rec.Key, rec.Instance)
+		k.settle(k.children[id], rec, stored[id])
+	}
+	slices.SortStableFunc(k.order, func(a, b string) int {
+		return cmp.Compare(k.children[a].started.Boot, k.children[b].started.Boot)
+	})
 }
 
 // How long the supervisor of a dead keeper may take to end by itself, and to
@@ -63,6 +88,9 @@ func outlive(s superRecord) {
 	if !pidfd.Same(s.PID, s.Ticks) {
 		return
 	}
+	if p, err := proctree.Read(s.PID); err == nil && p.Stopped {
+		_ = fd.Signal(unix.SIGKILL) // it cannot end by itself
+	}
 	for _, patience := range []time.Duration{lastWordsTime, deathTime} {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		err = fd.Dead(ctx)
@@ -75,48 +103,27 @@ func outlive(s superRecord) {
 	fmt.Fprintf(os.Stderr, "vigil: the supervisor of the keeper before, pid %d, is still there\n", s.PID)
 }
 
-func (k *Keeper) adoptChild(rec record) {
+// adoptChild makes a child of a record; false when there never was a process.
+func (k *Keeper) adoptChild(rec record) bool {
 	c := newChild(protocol.Start{Key: rec.Key, Instance: rec.Instance, Helper: rec.Helper, StopSignal: rec.StopSignal, StopTimeout: rec.StopTimeout})
-	c.adopted, c.starting, c.started, c.exit = true, false, rec.Started, rec.Exit
-	reaper := 1
+	c.adopted, c.starting, c.started, c.exit, c.pipes = true, false, rec.Started, rec.Exit, rec.Outputs
+	c.started.Instance = rec.Instance
+	// Its orphans go to whoever is its parent now; of a dead one nobody knows.
+	reaper := proctree.AnyParent
 	if p, err := proctree.Read(rec.Started.PID); err == nil && p.Ticks == rec.Started.Ticks {
 		reaper = p.PPID
 	}
 	k.adoptTree(c, rec, reaper)
-	if rec.Starting {
-		if !findStarted(c, k.mark(c)) {
-			k.records.dropChild(c) // it was never started
-			c.close()
-			return
-		}
+	if rec.Starting && !findStarted(c, k.mark(c)) {
+		k.records.dropChild(c)
+		c.close()
+		return false
+	}
+	if c.pipes == [2]uint64{} {
+		c.pipes = outputPipes(c.started.PID)
 	}
 	k.add(c)
-	if c.exit == nil && !c.hold() {
-		c.exit = &protocol.Exit{Unknown: true, Boot: clock.Boot()}
-		fmt.Fprintf(os.Stderr, "vigil: %s, pid %d, has ended while no keeper ran\n", c.id, rec.Started.PID)
-	}
-	if c.exit != nil {
-		// The supervisor may have heard of it, and then knows better.
-		k.tell(protocol.Event{Key: rec.Key, Inst: rec.Instance, Kind: protocol.EventExited, Exit: c.exit, Boot: c.exit.Boot})
-		// Nobody waits for its end any more: what is left of it goes.
-		if empty, err := c.tree.Empty(); err == nil && empty {
-			k.setEmpty(c)
-		} else {
-			k.killChild(c)
-		}
-		k.records.child(c)
-		return
-	}
-	k.byPID[c.started.PID] = c
-	if w, ok := c.tree.(*walkTree); ok {
-		w.started(c.started.PID)
-	}
-	c.out, c.err = findOutputs(c, rec.Outputs)
-	k.records.child(c)
-	go watchAdopted(k.ctx, pidfd.FD(c.pidfd), c.started.PID, k.deaths)
-	if !rec.Helper {
-		fmt.Fprintf(os.Stderr, "vigil: adopted %s, pid %d\n", c.id, c.started.PID)
-	}
+	return true
 }
 
 func (k *Keeper) adoptTree(c *child, rec record, reaper int) {
@@ -131,22 +138,139 @@ func (k *Keeper) adoptTree(c *child, rec record, reaper int) {
 	c.tree = newWalkTree(reaper, c.id, k.mark(c))
 }
 
-// hold opens the process of an adopted child, if it is still that process. The
-// start time is read with the pidfd in hand.
-func (c *child) hold() bool {
-	if c.started.PID <= 1 {
-		return false
+// settle finds out whether an adopted child lives, takes its output, and tells
+// what has to be told.
+func (k *Keeper) settle(c *child, rec record, s *storedChild) {
+	next := k.children[protocol.ID(rec.Key, rec.Instance+1)]
+	if c.exit == nil {
+		c.hold(s)
+		c.exit = c.endKnown(next != nil)
+	}
+	k.takeOutputs(c, s)
+	defer k.keepAdopted(c, s)
+	switch {
+	case c.exit != nil && next != nil:
+		// It was empty before the next one was started.
+		c.empty = true
+		k.tell(protocol.Event{Key: rec.Key, Inst: rec.Instance, Kind: protocol.EventRestarted, Exit: c.exit, Started: &next.started, Boot: c.exit.Boot})
+	case c.exit != nil:
+		// The supervisor may have heard of it, and then knows better.
+		k.tell(protocol.Event{Key: rec.Key, Inst: rec.Instance, Kind: protocol.EventExited, Exit: c.exit, Boot: c.exit.Boot})
+		// Nobody waits for its end any more: what is left of it goes.
+		if empty, err := c.tree.Empty(); err == nil && empty {
+			k.setEmpty(c)
+		} else {
+			k.killChild(c)
+		}
+	default:
+		k.watch(c)
+	}
+}
+
+// keepAdopted records a child as it is now, and has it stored anew if what the
+// service manager has is not all that there is.
+func (k *Keeper) keepAdopted(c *child, s *storedChild) {
+	k.records.child(c)
+	if s != nil {
+		fds, _ := c.files()
+		c.stored = true
+		if len(fds) != s.count {
+			k.unstoreChild(c)
+		}
+		s.close()
+	}
+	k.storeChild(c)
+}
+
+// hold finds the process of an adopted child, dead or alive: by the pidfd that
+// was kept, or by its number if it still is that process. The start time is
+// read with the pidfd in hand.
+func (c *child) hold(s *storedChild) {
+	if s != nil && s.pidfd >= 0 {
+		info, err := pidfd.FD(s.pidfd).Info()
+		if dead := pidfd.FD(s.pidfd).Exited(); dead || err == nil && info.PID == c.started.PID {
+			c.pidfd, s.pidfd = s.pidfd, -1
+			return
+		}
+	}
+	if c.started.PID <= 1 || c.started.Ticks == 0 {
+		return
 	}
 	fd, err := pidfd.Open(c.started.PID)
 	if err != nil {
-		return false
+		return
 	}
-	if !pidfd.Same(c.started.PID, c.started.Ticks) || fd.Exited() {
+	if !pidfd.Same(c.started.PID, c.started.Ticks) {
 		fd.Close()
-		return false
+		return
 	}
 	c.pidfd = int(fd)
-	return true
+}
+
+// endKnown is how an adopted child has ended, nil while it lives or its end is
+// still to be told by the kernel: somebody else has to reap it first. Hurry: do
+// not wait for that.
+func (c *child) endKnown(hurry bool) *protocol.Exit {
+	unknown := &protocol.Exit{Unknown: true, Boot: clock.Boot()}
+	if c.pidfd < 0 {
+		fmt.Fprintf(os.Stderr, "vigil: %s, pid %d, has ended while no keeper ran\n", c.id, c.started.PID)
+		return unknown
+	}
+	fd := pidfd.FD(c.pidfd)
+	if !fd.Exited() {
+		return nil
+	}
+	if info, err := fd.Info(); err == nil && info.HasExit {
+		return &protocol.Exit{Status: uint32(info.Exit), Boot: clock.Boot()}
+	}
+	if hurry || c.started.PID == 0 {
+		return unknown
+	}
+	return nil
+}
+
+// watch begins to wait for the end of an adopted child.
+func (k *Keeper) watch(c *child) {
+	k.byPID[c.started.PID] = c
+	if w, ok := c.tree.(*walkTree); ok {
+		w.started(c.started.PID)
+	}
+	if p, err := proctree.Read(c.started.PID); err == nil && p.Stopped {
+		// waitid(2) tells a parent only: that it continues is for others to see.
+		c.stopped = int(unix.SIGSTOP)
+	}
+	go watchAdopted(k.ctx, pidfd.FD(c.pidfd), c.id, c.started.PID, k.deaths)
+	if !c.spec.Helper {
+		fmt.Fprintf(os.Stderr, "vigil: adopted %s, pid %d\n", c.id, c.started.PID)
+	}
+}
+
+// takeOutputs finds the read ends of the pipes that a child writes to: they were
+// kept, or a process of it holds them open for both directions, so that they
+// can be had from its /proc/PID/fd even when nobody else has them.
+func (k *Keeper) takeOutputs(c *child, s *storedChild) {
+	var pids []int
+	for i, at := range []*int{&c.out, &c.err} {
+		ino := c.pipes[i]
+		if ino == 0 {
+			continue
+		}
+		if s != nil {
+			if fd, ok := s.pipes[ino]; ok {
+				*at = fd
+				delete(s.pipes, ino)
+				continue
+			}
+		}
+		if pids == nil {
+			pids = append([]int{c.started.PID}, c.tree.Left()...)
+		}
+		for _, pid := range pids {
+			if *at = openPipe(pid, ino); *at >= 0 {
+				break
+			}
+		}
+	}
 }
 
 // findStarted looks for the process of a start that the dead keeper did not see
@@ -166,9 +290,8 @@ func findStarted(c *child, mark string) bool {
 			c.started.PID, c.started.Ticks = pid, ticks
 		}
 	}
-	c.started.Instance = c.spec.Instance
 	if found && c.started.Boot == 0 {
-		c.started.Boot = clock.Boot()
+		c.started.Boot = time.Duration(c.started.Ticks) * clockTick
 	}
 	return found
 }
@@ -185,26 +308,6 @@ func markedProcesses(mark string) (pids []int) {
 		}
 	}
 	return pids
-}
-
-// findOutputs finds the read ends of the pipes that a child writes to: the child
-// holds them open for both directions, so they can be had from its /proc/PID/fd
-// even when nobody else has them.
-func findOutputs(c *child, inodes [2]uint64) (out, err int) {
-	found := [2]int{-1, -1}
-	pids := append([]int{c.started.PID}, c.tree.Left()...)
-	for i, ino := range inodes {
-		if ino == 0 {
-			continue
-		}
-		for _, pid := range pids {
-			if fd := openPipe(pid, ino); fd >= 0 {
-				found[i] = fd
-				break
-			}
-		}
-	}
-	return found[0], found[1]
 }
 
 func openPipe(pid int, ino uint64) int {
@@ -236,7 +339,7 @@ const statusTime = 3 * time.Second
 
 // watchAdopted waits for the end of a process that is not our child, and tells
 // of it as the reaper does. The pidfd stays the caller's: a copy is used.
-func watchAdopted(ctx context.Context, fd pidfd.FD, pid int, deaths chan<- death) {
+func watchAdopted(ctx context.Context, fd pidfd.FD, id string, pid int, deaths chan<- death) {
 	nfd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return
@@ -246,10 +349,12 @@ func watchAdopted(ctx context.Context, fd pidfd.FD, pid int, deaths chan<- death
 	if own.Dead(ctx) != nil {
 		return
 	}
-	d := death{pid: pid, code: cldExited, exit: protocol.Exit{Boot: clock.Boot(), Unknown: true}}
+	d := death{adopted: id, pid: pid, code: cldExited, exit: protocol.Exit{Boot: clock.Boot(), Unknown: true}}
 	reaped, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
-	if err := own.Reaped(reaped); err == nil {
+	if _, err := own.Info(); errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
+		// This kernel will not tell (before Linux 6.13).
+	} else if err := own.Reaped(reaped); err == nil {
 		if info, err := own.Info(); err == nil && info.HasExit {
 			d.exit.Status, d.exit.Unknown = uint32(info.Exit), false
 		}

@@ -16,10 +16,12 @@ type child struct {
 	pidfd   int
 	out     int // read end of its stdout, -1 when it has none
 	err     int
+	pipes   [2]uint64 // inodes of the pipes of its stdout and stderr, 0: none
 	tree    tree
 
 	starting bool
 	adopted  bool // started by a keeper before this one: not our child
+	stored   bool // the service manager has its descriptors, too
 	exit     *protocol.Exit
 	empty    bool
 	killing  bool

@@ -21,12 +21,16 @@ func (k *Keeper) onDeath(d death) {
 		return
 	}
 	c, ok := k.byPID[d.pid]
+	if d.adopted != "" {
+		c, ok = k.children[d.adopted]
+		ok = ok && c.exit == nil && c.started.PID == d.pid // else it has another main process by now
+	}
 	switch {
 	case ok && d.ended():
 		k.onExit(c, d)
 	case ok:
 		k.onStop(c, d)
-	case d.ended() && k.inFlight > 0 && len(k.early) < maxChildren:
+	case d.ended() && d.adopted == "" && k.inFlight > 0 && len(k.early) < maxChildren:
 		// Perhaps a start that has not been announced yet, and died at once.
 		k.early[d.pid] = d
 	}
@@ -47,7 +51,9 @@ func (k *Keeper) onStop(c *child, d death) {
 
 // onExit is the end of the process that a child is named after.
 func (k *Keeper) onExit(c *child, d death) {
-	delete(k.byPID, d.pid)
+	if k.byPID[d.pid] == c {
+		delete(k.byPID, d.pid)
+	}
 	exit := d.exit
 	c.exit, c.stopped = &exit, 0
 	k.records.child(c)
@@ -118,6 +124,7 @@ func (k *Keeper) forget(c *child) {
 	if !c.released || !c.empty || c.starting {
 		return
 	}
+	k.unstoreChild(c)
 	c.close()
 	k.records.dropChild(c)
 	delete(k.children, c.id)
@@ -174,6 +181,7 @@ func (k *Keeper) startWorked(c *child, r spawned) {
 	c.started = protocol.Started{PID: r.pid, Ticks: r.ticks, Instance: c.spec.Instance, Boot: r.boot, Cgroup: c.tree.Path()}
 	k.byPID[r.pid] = c
 	k.records.child(c)
+	k.storeChild(c)
 	if w, ok := c.tree.(*walkTree); ok {
 		w.started(r.pid)
 	}

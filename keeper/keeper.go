@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -73,6 +71,7 @@ type Keeper struct {
 	reload     *reload     // under way; nil when none is
 	nextReload time.Duration
 	demands    demands
+	manager    serviceManager
 
 	term      *protocol.Event // a request to end, kept until Quit
 	quit      *protocol.Quit
@@ -105,6 +104,8 @@ const (
 func Run(o Options) (status int, err error) {
 	k := newKeeper(o)
 	defer k.stop()
+	k.openManager()
+	defer k.manager.Close()
 	k.inherited = hasChildren()
 	// First of all: a TERM that comes before would end us with status 2.
 	in, err := takeSignals()
@@ -125,9 +126,7 @@ func Run(o Options) (status int, err error) {
 	if err := k.prepareHost(); err != nil {
 		return 0, err
 	}
-	if k.records, err = openRecords(o.RuntimeDir); err != nil {
-		return 0, err
-	}
+	k.records = openRecords(o.RuntimeDir)
 	if err := k.openDemands(in); err != nil {
 		return 0, err
 	}
@@ -183,18 +182,8 @@ func (k *Keeper) prepareHost() error {
 // sweep removes the empty groups that keepers of this name left when they were
 // killed. One that holds processes cannot be removed, and stays.
 func (k *Keeper) sweep(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		pid, ours := strings.CutPrefix(e.Name(), "vigil-"+k.opt.Name+".")
-		// A pid of another namespace says nothing to us.
-		pid, same := strings.CutSuffix(pid, namespaceSuffix())
-		if n, err := strconv.Atoi(pid); !ours || !same || err != nil || unix.Kill(n, 0) != unix.ESRCH {
-			continue
-		}
-		if g, err := cgroup.Open(filepath.Join(dir, e.Name())); err == nil {
+	for _, path := range k.groupsOfDead(dir) {
+		if g, err := cgroup.Open(path); err == nil {
 			_ = g.Remove() // EBUSY: services of the dead keeper live on
 		}
 	}
@@ -237,7 +226,10 @@ func (k *Keeper) loop() {
 func (k *Keeper) untilNext() time.Duration {
 	next := time.Hour
 	now := clock.Boot()
-	for _, at := range []time.Duration{k.supervisorDue(), k.beatLimit(), k.hang.next(), k.stopping.next(), k.ownStopAt, k.tidy.Next(), k.reload.next(), k.reloadDue()} {
+	for _, at := range []time.Duration{
+		k.supervisorDue(), k.beatLimit(), k.hang.next(), k.stopping.next(), k.ownStopAt, k.tidy.Next(), k.reload.next(),
+		k.reloadDue(), k.managerDue(),
+	} {
 		if at > 0 {
 			next = min(next, max(at-now, 0))
 		}
@@ -253,6 +245,7 @@ func (k *Keeper) onTime(now time.Duration) {
 	k.goOnStopping(now)
 	k.tidy.OnTime(now)
 	k.quitWhenEmpty()
+	k.tellManager(now)
 }
 
 // quitWhenEmpty ends the loop when the supervisor asked for it and nothing is
@@ -275,6 +268,7 @@ func (k *Keeper) cleanUp() {
 	if k.hang != nil && k.hang.helper != 0 {
 		hangStarted{pid: k.hang.helper, pidfd: k.hang.pidfd}.end()
 	}
+	k.leaveManager()
 	for _, c := range k.children {
 		c.close()
 	}

@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/internal/proctree"
 )
 
 // lockName is the file whose lock makes a keeper the only one of its name. The
@@ -35,7 +38,7 @@ func lock(name, dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open lock: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err = lockPatiently(f)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		defer f.Close()
 		return nil, &Running{Name: name, PID: holder(f), Path: path}
@@ -53,6 +56,38 @@ func lock(name, dir string) (*os.File, error) {
 		}
 	}
 	return f, nil
+}
+
+// How long a lock is waited for that a dead keeper holds: until the kernel is
+// done with its threads, or, when it was killed between the fork and the exec
+// of a child, which shares its descriptors, until that exec.
+const (
+	lockPatience = 5 * time.Second
+	lockPause    = 5 * time.Millisecond
+	dyingTime    = 200 * time.Millisecond // a killed process may be seen alive for a moment
+)
+
+// lockPatiently takes the lock. One that a living keeper holds is not waited
+// for.
+func lockPatiently(f *os.File) error {
+	begun := time.Now()
+	pause := time.NewTicker(lockPause)
+	defer pause.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		waited := time.Since(begun)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case !errors.Is(err, unix.EWOULDBLOCK), waited >= lockPatience:
+			return err
+		case waited >= dyingTime:
+			if p, perr := proctree.Read(holder(f)); perr == nil && !p.Zombie {
+				return err
+			}
+		}
+		<-pause.C
+	}
 }
 
 func holder(f *os.File) int {

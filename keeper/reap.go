@@ -13,10 +13,11 @@ import (
 
 // death is what waitid(2) said of one child: an end, a stop or a continue.
 type death struct {
-	pid  int
-	code int32 // CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED
-	sig  int   // the signal of a stop
-	exit protocol.Exit
+	adopted string // id of a child that is not the reaper's; its pid may be another's by now
+	pid     int
+	code    int32 // CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED
+	sig     int   // the signal of a stop
+	exit    protocol.Exit
 }
 
 // Codes of SIGCHLD, waitid(2).

@@ -35,6 +35,7 @@ const (
 	recordChild = "child."
 	recordNote  = "note."
 	recordSuper = "supervisor"
+	recordNew   = ".new" // one that is being written
 )
 
 // record is one child on disk. Its command and environment are not in it: they
@@ -64,22 +65,23 @@ type superRecord struct {
 // bootFile tells boots apart, random(4).
 const bootFile = "/proc/sys/kernel/random/boot_id"
 
-func openRecords(runtime string) (*records, error) {
+// openRecords makes the directory. A failure, as on a full file system, is no
+// reason not to keep services.
+func openRecords(runtime string) *records {
+	r := &records{dir: filepath.Join(runtime, dirRecords)}
 	id, err := os.ReadFile(bootFile)
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell which boot this is: %w", err)
+	r.boot = strings.TrimSpace(string(id))
+	if merr := os.Mkdir(r.dir, 0o700); !errors.Is(merr, fs.ErrExist) {
+		err = errors.Join(err, merr)
 	}
-	r := &records{dir: filepath.Join(runtime, dirRecords), boot: strings.TrimSpace(string(id))}
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the directory of records: %w", err)
-	}
-	return r, nil
+	r.note(err)
+	return r
 }
 
 // write replaces one file. A failure costs the next keeper its knowledge of one
 // thing; it is no reason to stop.
 func (r *records) write(name string, text []byte) {
-	temporary := filepath.Join(r.dir, ".new")
+	temporary := filepath.Join(r.dir, recordNew)
 	err := os.WriteFile(temporary, text, 0o600)
 	if err == nil {
 		err = os.Rename(temporary, filepath.Join(r.dir, name))
@@ -121,7 +123,7 @@ func (r *records) child(c *child) {
 	rec := record{
 		Boot: r.boot, Key: c.spec.Key, Instance: c.spec.Instance, Helper: c.spec.Helper, Starting: c.starting,
 		Started: c.started, Exit: c.exit, StopSignal: c.spec.StopSignal, StopTimeout: c.spec.StopTimeout,
-		Outputs: [2]uint64{inode(c.out), inode(c.err)},
+		Outputs: c.pipes,
 	}
 	if c.tree != nil {
 		rec.Cgroup = c.tree.Path()
@@ -168,6 +170,9 @@ const maxRecord = maxNote
 func (r *records) read() left {
 	l := left{notes: map[string][]byte{}}
 	entries, err := os.ReadDir(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l // could not be made, and that was told
+	}
 	if err != nil {
 		l.bad = append(l.bad, err.Error())
 		return l
@@ -177,13 +182,16 @@ func (r *records) read() left {
 		entries = entries[:maxChildren+maxNotes+2]
 	}
 	for _, e := range entries {
+		if e.Name() == recordNew {
+			continue // it never counted; the next write replaces it
+		}
 		if err := r.readOne(&l, e.Name()); err != nil {
 			l.bad = append(l.bad, fmt.Sprintf("%s: %v", e.Name(), err))
 			r.remove(e.Name())
 		}
 	}
-	if l.super.Boot != r.boot {
-		// Notes do not say of which boot they are; the supervisor's record does.
+	if l.super.Boot != r.boot && len(l.children) == 0 {
+		// Notes do not say of which boot they are; the other records do.
 		for key := range l.notes {
 			r.remove(noteFile(key))
 		}

@@ -332,8 +332,10 @@ func (k *Keeper) onMain(b protocol.Main) error {
 	c.started.Ticks, _ = pidfd.StartTicks(b.PID)
 	k.byPID[b.PID] = c
 	k.records.child(c)
+	k.unstoreChild(c)
+	k.storeChild(c)
 	if c.adopted {
-		go watchAdopted(k.ctx, fd, b.PID, k.deaths)
+		go watchAdopted(k.ctx, fd, c.id, b.PID, k.deaths)
 	}
 	return nil
 }
@@ -364,12 +366,14 @@ func (k *Keeper) keepFile(name string, fd int) {
 		unix.Close(old)
 	}
 	k.files[name] = fd
+	k.storeFile(name, fd)
 }
 
 func (k *Keeper) onDropFile(name string) error {
 	if fd, ok := k.files[name]; ok {
 		unix.Close(fd)
 		delete(k.files, name)
+		k.unstoreFile(name)
 	}
 	return nil
 }

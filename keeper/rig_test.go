@@ -41,6 +41,12 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == roleSupervisor {
 		os.Exit(playSupervisor(os.Args[2]))
 	}
+	// Services of a keeper that is killed become ours, not pid 1's: their ends
+	// can be seen, and held back.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -104,9 +110,10 @@ type rig struct {
 	dir  string
 	cmd  *exec.Cmd
 	ln   *net.UnixListener
-	out  bytes.Buffer
+	out  *os.File      // what the keepers say
 	over chan struct{} // closed when the keeper has ended
 	now  *super        // the newest supervisor
+	ours []int         // services that the test reaps once their keeper is dead
 }
 
 // newRig starts a keeper, as another user if uid is not 0, and sees to it that
@@ -117,35 +124,46 @@ func newRig(t *testing.T, uid uint32) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, name: fmt.Sprintf("t%d-%d", os.Getpid(), time.Now().UnixNano()), dir: dir, over: make(chan struct{})}
+	r := &rig{t: t, name: fmt.Sprintf("t%d-%d", os.Getpid(), time.Now().UnixNano()), dir: dir}
 	for _, d := range []string{"run", "state"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if r.out, err = os.OpenFile(filepath.Join(dir, "said"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	r.ln, err = net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: filepath.Join(dir, "s")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.cmd = exec.Command("/proc/self/exe", roleKeeper, r.name, dir)
-	r.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else each end takes a second with -race
-	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
-	r.cmd.WaitDelay = time.Second // what is left may hold its stderr
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if uid != 0 {
 		for _, p := range []string{"", "run", "state", "s"} {
 			if err := os.Chown(filepath.Join(dir, p), int(uid), int(uid)); err != nil {
 				t.Fatal(err)
 			}
 		}
+	}
+	t.Cleanup(r.cleanUp)
+	r.launch(uid)
+	return r
+}
+
+// launch starts a keeper of the rig's name.
+func (r *rig) launch(uid uint32) {
+	r.t.Helper()
+	r.over = make(chan struct{})
+	r.cmd = exec.Command("/proc/self/exe", roleKeeper, r.name, r.dir)
+	r.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else each end takes a second with -race
+	r.cmd.Stdout, r.cmd.Stderr = r.out, r.out
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if uid != 0 {
 		r.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: uid}
 	}
 	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	go func() { _ = r.cmd.Wait(); close(r.over) }()
-	t.Cleanup(r.cleanUp)
-	return r
+	go func(cmd *exec.Cmd, over chan struct{}) { _ = cmd.Wait(); close(over) }(r.cmd, r.over)
 }
 
 // cleanUp ends a keeper that the test has not ended, and looks for leftovers.
@@ -176,10 +194,18 @@ func (r *rig) cleanUp() {
 	if r.now != nil {
 		r.now.close()
 	}
+	text := r.said()
+	r.out.Close()
 	os.RemoveAll(r.dir)
 	if r.t.Failed() {
-		r.t.Logf("the keeper said:\n%s", r.out.String())
+		r.t.Logf("the keeper said:\n%s", text)
 	}
+}
+
+// said is what the keepers have written.
+func (r *rig) said() string {
+	b, _ := os.ReadFile(r.out.Name())
+	return string(b)
 }
 
 func (r *rig) noCgroups() {

@@ -109,6 +109,7 @@ func (k *Keeper) prepare(c *child) (spawn.Spec, outputs, error) {
 	ends.giveTo(s.Credential)
 	ends.cgroup = spec.Cgroup
 	spec.Stdout, spec.Stderr = ends.outWrite, ends.errWrite
+	c.pipes = [2]uint64{inode(ends.outRead), inode(ends.errRead)}
 	return spec, ends, err
 }
 

@@ -213,6 +213,9 @@ func (v *service) onMaybe(verdict watchdog.Verdict, ok bool) {
 
 // onVerdict takes a change in the judgement of a sign.
 func (v *service) onVerdict(d watchdog.Verdict) {
+	if d.To != watchdog.Healthy && v.lookHeld() {
+		return
+	}
 	switch d.To {
 	case watchdog.Suspect:
 		v.s.event(v.cfg.Name, "suspect", d.Text)

@@ -34,7 +34,8 @@ type recovered struct {
 
 type recoveredChild struct {
 	protocol.Child
-	files childFiles
+	files   childFiles
+	follows bool // there is an older instance: a standing order was carried out
 }
 
 // childFiles are the descriptors of one child; nil where there is none.

@@ -112,7 +112,7 @@ func (v *service) sendStop() {
 	// successor send it once more, which is better than never.
 	v.stopSent = v.life.Instance
 	v.save()
-	if v.stopped != 0 {
+	if v.stopped != 0 || held(v.started.PID) {
 		v.s.ask(protocol.TSignal, protocol.Signal{ID: v.id(), Number: int(syscall.SIGCONT), Scope: protocol.ScopeGroup})
 	}
 }

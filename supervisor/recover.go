@@ -28,7 +28,10 @@ func (s *Supervisor) recover(rec recovered) error {
 			helpers[protocol.ID(c.Key, c.Started.Instance)] = c
 		case ok && old.Started.Instance > c.Started.Instance:
 			c.files.close()
+			old.follows = true
+			current[c.Key] = old
 		default:
+			c.follows = ok
 			old.files.close()
 			current[c.Key] = c
 		}
@@ -77,7 +80,8 @@ func (v *service) recover(text []byte, c recoveredChild, has bool) error {
 	if len(text) > 0 {
 		var n note
 		if err := json.Unmarshal(text, &n); err != nil {
-			return fmt.Errorf("cannot read the note of service %q: %w", v.cfg.Name, err)
+			v.s.event(v.cfg.Name, "alert", "its note cannot be read, its past is forgotten: "+err.Error())
+			n = note{}
 		}
 		v.life, v.incident, v.sentence, v.limit = n.Life, n.Incident, n.Sentence, n.Limit
 		v.exe, v.runtime, v.status, v.done, v.hash, v.stopSent = n.Exe, n.Runtime, n.Status, n.Done, n.Hash, n.StopSent
@@ -87,6 +91,7 @@ func (v *service) recover(text []byte, c recoveredChild, has bool) error {
 	if n := (note{Life: v.life, Hash: v.hash}); n.mustRestart(v.cfg) && !v.leaving {
 		v.s.changed = append(v.s.changed, v.cfg.Name)
 	}
+	v.reconcile(c, has)
 	switch {
 	case !has && v.life.State == lifecycle.Starting && !v.life.Alive:
 		v.spawn(v.life.Again) // the request never arrived, or failed unheard
@@ -100,6 +105,30 @@ func (v *service) recover(text []byte, c recoveredChild, has bool) error {
 		return v.listen()
 	}
 	return nil
+}
+
+// reconcile settles what the note and the keeper do not agree on, which happens
+// only when a keeper was killed and something of what it left was lost (a full
+// disk, a file that somebody removed). What runs counts.
+func (v *service) reconcile(c recoveredChild, has bool) {
+	switch {
+	case has && c.Started.Instance > v.life.Instance && !c.follows:
+		v.s.event(v.cfg.Name, "alert", fmt.Sprintf("instance %d is there, of which no note tells", c.Started.Instance))
+		v.life.State, v.life.Up, v.life.Instance = lifecycle.Starting, true, c.Started.Instance
+		v.life.Alive, v.life.Pending, v.life.Tree, v.life.Asked = false, c.Waiting, true, false
+		v.life.Ready = !c.Waiting // whether it was, nobody knows any more
+	case !has && (v.life.Alive || v.life.Tree && !v.final() && v.life.State != lifecycle.Starting):
+		instance := v.life.Instance
+		v.s.later(func() { v.vanish(instance) })
+	}
+}
+
+// vanish ends an instance of which nobody knows anything any more.
+func (v *service) vanish(instance uint64) {
+	why := "the keeper knows nothing of its process any more"
+	v.step(lifecycle.Event{Kind: lifecycle.EventCaptured, Instance: instance, Err: why})
+	v.step(lifecycle.Event{Kind: lifecycle.EventExited, Instance: instance, Exit: lifecycle.End{Code: -1}, Sentence: why})
+	v.step(lifecycle.Event{Kind: lifecycle.EventEmpty, Instance: instance})
 }
 
 func (v *service) recoverChild(c recoveredChild) {

@@ -260,6 +260,12 @@ func (v *service) onOrderFailed(e protocol.Event) {
 
 // adopt takes over a process that runs: its descriptors, its output.
 func (v *service) adopt(st protocol.Started, files childFiles) {
+	if v.pidfd != nil && v.started.Instance == st.Instance && v.started.PID == st.PID {
+		// Recovered already; an event tells of it once more.
+		files.close()
+		v.setMembers()
+		return
+	}
 	v.started, v.startWall = st, time.Now().Add(st.Boot-clock.Boot()).Truncate(time.Second)
 	v.stopped, v.status = 0, ""
 	if v.pidfd != nil {
@@ -310,6 +316,9 @@ func (v *service) onStopContinue(e protocol.Event) {
 		v.stopped = e.Number
 		v.signs.Suspend()
 		v.s.event(v.cfg.Name, "stopped", "somebody stopped it ("+signals.Name(sig(e.Number))+"): beats are not judged until it continues")
+		return
+	}
+	if v.stopped == 0 {
 		return
 	}
 	v.stopped = 0

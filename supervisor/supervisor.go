@@ -241,6 +241,7 @@ func (s *Supervisor) onTime(now time.Duration) {
 		s.lastBeat = now
 		s.check(s.keeper.send(protocol.TBeat, nil, nil, nil))
 		s.noteNames(now)
+		s.lookContinued()
 	}
 	for _, name := range s.names {
 		s.services[name].onTime(now)

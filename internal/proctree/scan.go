@@ -25,6 +25,7 @@ type Process struct {
 	SID       int    // session id
 	Ticks     uint64 // start time in clock ticks since boot
 	Zombie    bool
+	Stopped   bool // by a signal (state T)
 }
 
 // Snapshot is the processes at one time, by pid. Reading it takes a while: a
@@ -96,7 +97,7 @@ func parse(stat string) (Process, error) {
 	if errors.Join(err1, err2, err3, err4) != nil {
 		return Process{}, errStat
 	}
-	return Process{PID: pid, PPID: ppid, SID: sid, Ticks: ticks, Zombie: fields[0] == "Z" || fields[0] == "X"}, nil
+	return Process{PID: pid, PPID: ppid, SID: sid, Ticks: ticks, Zombie: fields[0] == "Z" || fields[0] == "X", Stopped: fields[0] == "T"}, nil
 }
 
 // Descendants returns the roots that exist and everything below them, parents

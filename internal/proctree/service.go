@@ -18,6 +18,10 @@ type Service struct {
 	sessions map[int]uint64
 }
 
+// AnyParent, as the reaper, says that nobody knows where orphans went to: every
+// process with the mark counts then.
+const AnyParent = 0
+
 // NewService returns a service whose processes carry marker, an entry
 // "NAME=value", in the environment that they were started with, and whose
 // orphans go to the process reaper, the child subreaper.
@@ -69,7 +73,7 @@ func (s *Service) roots(all Snapshot) []int {
 			continue
 		}
 		_, known := s.known[pid]
-		if known || s.inSession(p) || (p.PPID == s.reaper && s.marked(p)) {
+		if known || s.inSession(p) || ((p.PPID == s.reaper || s.reaper == AnyParent) && s.marked(p)) {
 			pids = append(pids, pid)
 		}
 	}
