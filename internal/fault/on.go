@@ -13,13 +13,15 @@ import (
 // Enabled says whether points do anything.
 const Enabled = true
 
-// passed counts the passages of this process; several goroutines may come.
+// passed counts the passages of this process by order; several goroutines may
+// come.
 var (
 	mu     sync.Mutex
-	passed = map[string]int{}
+	passed = map[order]int{}
 )
 
-// Point carries out the order if it is for this passage through name.
+// Point carries out the order if it is for this passage through name. What
+// passed before the order was given does not count.
 func Point(name string) {
 	text := os.Getenv(Variable)
 	if text == "" {
@@ -27,7 +29,6 @@ func Point(name string) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	passed[name]++
 	file := ""
 	if strings.HasPrefix(text, "/") {
 		file = text
@@ -38,7 +39,10 @@ func Point(name string) {
 		text = string(b)
 	}
 	o, err := parse(text)
-	if err != nil || o.point != name || o.nth != passed[name] {
+	if err != nil || o.point != name {
+		return
+	}
+	if passed[o]++; passed[o] != o.nth {
 		return
 	}
 	if file != "" && os.Remove(file) != nil {
