@@ -14,7 +14,7 @@ var faultPoints = []string{
 	"before hello", "after hello", "before recover", "after recover", "before plan", "after plan", "after epoch",
 	"before ready", "after ready", "before start", "after start", "before put-note", "after put-note",
 	"before put-file", "after put-file", "before ack", "after ack", "before kill", "after kill",
-	"before signal", "after signal", "before release", "after release", "before drop-file", "after drop-file",
+	"before publish", "before signal", "after signal", "before release", "after release", "before drop-file", "after drop-file",
 }
 
 // TestFaults kills at one point after the other, in the middle of a reload that
