@@ -128,9 +128,7 @@ func Run(o Options) (status int, err error) {
 	if k.records, err = openRecords(o.RuntimeDir); err != nil {
 		return 0, err
 	}
-	if err := k.openDemands(in); err != nil {
-		return 0, err
-	}
+	k.openDemands(in)
 	defer k.endDemands()
 	k.adopt()
 	go reap(k.deaths, k.kick, k.ctx.Done())

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	patience  = time.Minute           // for what should take less than a second
+	patience  = 30 * time.Second      // for what should take less than a second
 	lookEvery = 20 * time.Millisecond // how often a wait looks
 	stateSize = 16 << 20              // bytes of the file system of the state directory
 	termLimit = 40 * time.Second      // from TERM to the end, whatever else happens
@@ -43,6 +43,15 @@ type vigil struct {
 // start makes the directories and starts vigil with a configuration.
 func start(t *testing.T, binary string, c configuration, env ...string) *vigil {
 	t.Helper()
+	v := makePlace(t, binary, c)
+	v.launch(env...)
+	return v
+}
+
+// makePlace makes the directories. What is there at the end of the test is
+// ended and removed.
+func makePlace(t *testing.T, binary string, c configuration) *vigil {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "vigil-storm-")
 	if err != nil {
 		t.Fatal(err)
@@ -58,18 +67,23 @@ func start(t *testing.T, binary string, c configuration, env ...string) *vigil {
 		t.Fatalf("cannot mount a small file system: %v", err)
 	}
 	v.configure(c)
+	return v
+}
+
+func (v *vigil) launch(env ...string) {
+	v.t.Helper()
+	var err error
 	if v.said, err = os.Create(v.path("said")); err != nil {
-		t.Fatal(err)
+		v.t.Fatal(err)
 	}
-	v.cmd = exec.Command(binary, v.args("up", v.path("vigil.toml"))...)
+	v.cmd = exec.Command(v.binary, v.args("up", v.path("vigil.toml"))...)
 	v.cmd.Env = append(os.Environ(), env...)
 	v.cmd.Stdout, v.cmd.Stderr = v.said, v.said
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := v.cmd.Start(); err != nil {
-		t.Fatal(err)
+		v.t.Fatal(err)
 	}
 	go func() { _ = v.cmd.Wait(); close(v.over) }()
-	return v
 }
 
 func (v *vigil) path(parts ...string) string {

@@ -267,18 +267,10 @@ func (s *storm) killService(rnd *rand.Rand) {
 // fill takes all room on the file system of the state directory for a while.
 func (s *storm) fill(rnd *rand.Rand) {
 	path := s.v.path("state", "filler")
-	f, err := os.Create(path)
-	if err != nil {
+	if fillUp(path) != nil {
 		return // no room even for that
 	}
 	defer os.Remove(path)
-	defer f.Close()
-	block := make([]byte, 64<<10)
-	for size := len(block); size > 0; {
-		if _, err := f.Write(block[:size]); err != nil {
-			size /= 2
-		}
-	}
 	s.done.add("times the disk was full", 1)
 	s.pause(rnd, 500*time.Millisecond)
 }
