@@ -10,6 +10,7 @@ import (
 // TestBadDisk starts vigil with a state directory that takes no byte, and with
 // one whose files cannot be written: services run, a reload works, and it ends.
 func TestBadDisk(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(v *vigil) error{
 		"full": func(v *vigil) error { return fillUp(v.path("state", "filler")) },
 		"directories in the place of files": func(v *vigil) error {
@@ -22,6 +23,7 @@ func TestBadDisk(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := initial()
 			v := makePlace(t, vigilBinary, c)
 			if err := spoil(v); err != nil {

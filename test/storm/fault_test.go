@@ -2,7 +2,9 @@ package storm
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -17,15 +19,36 @@ var faultPoints = []string{
 	"before publish", "before signal", "after signal", "before release", "after release", "before drop-file", "after drop-file",
 }
 
+// shortFaults is how many of the points a short run takes, by chance.
+const shortFaults = 5
+
 // TestFaults kills at one point after the other, in the middle of a reload that
 // adds a service, changes one and removes one. Whatever happens, the untouched
 // service runs on, no service runs twice, and the next reload puts everything
 // right.
 func TestFaults(t *testing.T) {
-	faults(t, "kill", faultPoints, 2)
+	t.Parallel()
+	points, passages := faultPoints, 2
+	if !long() {
+		rnd := rand.New(rand.NewPCG(stormSeed(t), 3))
+		points, passages = slices.Clone(points), 1
+		rnd.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+		points = points[:shortFaults]
+	}
+	faults(t, "kill", points, passages)
+}
+
+// TestHangs stops candidates for good, where a time limit has to find them.
+func TestHangs(t *testing.T) {
+	t.Parallel()
+	if !long() {
+		t.Skip("it waits for time limits of many seconds: make storm")
+	}
+	faults(t, "stop", []string{"before hello", "after epoch", "before ready", "after ready"}, 1)
 }
 
 func faults(t *testing.T, action string, points []string, passages int) {
+	t.Helper()
 	file := fmt.Sprintf("%s/fault", t.TempDir())
 	c := initial().with("old", "0")
 	v := start(t, faultBinary, c, fault.Variable+"="+file)

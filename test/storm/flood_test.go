@@ -15,8 +15,13 @@ const mostForFlood = 64 << 10
 // TestFlood sends 2,000 HUPs in about a second, and then 20,000: how much vigil
 // writes is bounded by the time that they take.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	const senders = 4
-	for _, count := range []int{2000, 20000} {
+	counts := []int{2000}
+	if long() {
+		counts = append(counts, 20000)
+	}
+	for _, count := range counts {
 		c := initial()
 		v := start(t, vigilBinary, c)
 		v.eventually("the first start", v.runs(c))

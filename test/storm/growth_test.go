@@ -24,6 +24,7 @@ const (
 // TestGrowth makes one reload after the other: the keeper, which stays, needs
 // as much at the end as at the beginning, and the untouched service loses no line.
 func TestGrowth(t *testing.T) {
+	t.Parallel()
 	reloads := 25
 	if text := os.Getenv(envReloads); text != "" {
 		n, err := strconv.Atoi(text)

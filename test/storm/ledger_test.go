@@ -52,8 +52,9 @@ func bySender(list []control.SignalEntry, pid int) (sum int) {
 // one before, so that the kernel has nothing to merge: every one of them is in
 // the ledger, in exactly one entry, while supervisors are replaced and killed.
 func TestLedger(t *testing.T) {
+	t.Parallel()
 	count := 60
-	if os.Getenv(envTime) != "" {
+	if long() {
 		count = 600
 	}
 	list := []syscall.Signal{unix.SIGHUP, unix.SIGUSR1, unix.SIGQUIT, unix.SIGUSR2, unix.SIGWINCH}

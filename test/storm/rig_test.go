@@ -370,7 +370,6 @@ func (v *vigil) cleanUp() {
 			_ = g.Remove()
 		}
 	}
-	reapOrphans()
 	if v.said != nil {
 		v.said.Close()
 	}
@@ -383,19 +382,6 @@ func (v *vigil) cleanUp() {
 	}
 	if err := os.RemoveAll(v.dir); err != nil {
 		v.t.Error(err)
-	}
-}
-
-// reapOrphans reaps what came to us as a subreaper and has ended.
-func reapOrphans() {
-	all, err := proctree.Scan()
-	if err != nil {
-		return
-	}
-	for _, p := range all {
-		if p.PPID == os.Getpid() && p.Zombie {
-			_, _ = unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
-		}
 	}
 }
 

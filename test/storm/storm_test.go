@@ -22,9 +22,12 @@ const (
 )
 
 const (
-	shortTime = 6 * time.Second
+	shortTime = 5 * time.Second
 	roundTime = 10 * time.Second // then everything has to come to rest
 )
+
+// long reports whether this is `make storm`.
+func long() bool { return os.Getenv(envTime) != "" }
 
 // storm is everything at once.
 type storm struct {
@@ -68,6 +71,7 @@ func stormSeed(t *testing.T) uint64 {
 }
 
 func TestStorm(t *testing.T) {
+	t.Parallel()
 	length, begin := stormTime(t), time.Now()
 	s := &storm{seed: stormSeed(t), valid: initial()}
 	s.v = start(t, vigilBinary, s.valid)
@@ -78,6 +82,7 @@ func TestStorm(t *testing.T) {
 	for left := length; left > 0; left = length - time.Since(begin) {
 		s.round(w, min(left, roundTime))
 		s.settle()
+		s.account()
 	}
 	t.Logf("survived in %v: %v; epoch %d", time.Since(begin).Round(time.Second), &s.done, w.last.Epoch)
 	if err := v.bounded(); err != nil {
@@ -224,6 +229,7 @@ func (s *storm) reopen(*rand.Rand) {
 
 // reload asks for a reload, which may be refused, with a reason.
 func (s *storm) reload(*rand.Rand) {
+	s.done.add("reloads asked for", 1)
 	code, said := s.v.command("reload")
 	if code != 0 && (code != 1 || said == "") {
 		s.v.t.Errorf("vigil reload ended with %d: %s", code, said)
@@ -273,6 +279,30 @@ func (s *storm) fill(rnd *rand.Rand) {
 	defer os.Remove(path)
 	s.done.add("times the disk was full", 1)
 	s.pause(rnd, 500*time.Millisecond)
+}
+
+// account looks at the ledger when all is quiet: every entry has come to an end,
+// and no signal is in it that was not sent.
+func (s *storm) account() {
+	v := s.v
+	sent := int(s.rounds) // by settle
+	for _, name := range []string{"SIGHUP sent", "SIGUSR1 sent", "SIGQUIT sent", "SIGWINCH sent", "reloads asked for"} {
+		sent += s.done.get(name)
+	}
+	v.eventually("an account of all signals", func() error {
+		list, err := v.ledger()
+		if err != nil {
+			return err
+		}
+		sum := 0
+		for _, e := range list {
+			sum += e.Count
+		}
+		if sum > sent {
+			return fmt.Errorf("%d signals are in the ledger, %d were sent", sum, sent)
+		}
+		return sound(list)
+	})
 }
 
 // settle writes a configuration that was never there before, sends the last

@@ -2,7 +2,6 @@ package storm
 
 import (
 	"math/rand/v2"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 // the supervisor or the candidate killed as well. It is sent once: vigil ends,
 // with status 0, and leaves nothing.
 func TestTerm(t *testing.T) {
+	t.Parallel()
 	hup, term := unix.SIGHUP, unix.SIGTERM
 	cases := []struct {
 		name    string
@@ -30,7 +30,7 @@ func TestTerm(t *testing.T) {
 	seed := stormSeed(t)
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	rounds := 1
-	if os.Getenv(envTime) != "" {
+	if long() {
 		rounds = 15
 	}
 	for _, one := range cases {
