@@ -2,6 +2,7 @@ package storm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,8 @@ const (
 // vigil is one `vigil up`, with the directories around it.
 type vigil struct {
 	t      *testing.T
-	binary string
+	binary string // for commands; and what is started, unless
+	own    string // is a program of its own, which may be replaced
 	name   string
 	dir    string
 	cmd    *exec.Cmd
@@ -76,7 +78,7 @@ func (v *vigil) launch(env ...string) {
 	if v.said, err = os.Create(v.path("said")); err != nil {
 		v.t.Fatal(err)
 	}
-	v.cmd = exec.Command(v.binary, v.args("up", v.path("vigil.toml"))...)
+	v.cmd = exec.Command(cmp.Or(v.own, v.binary), v.args("up", v.path("vigil.toml"))...)
 	v.cmd.Env = append(os.Environ(), env...)
 	v.cmd.Stdout, v.cmd.Stderr = v.said, v.said
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
@@ -212,8 +214,22 @@ func (v *vigil) runs(c configuration) func() error {
 				return fmt.Errorf("%s runs with %q, want %q", s.Service, got, mark)
 			}
 		}
-		return v.children(len(c))
+		return errors.Join(v.children(len(c)), v.sockets(c))
 	}
+}
+
+// sockets complains about sockets of services that are not there any more.
+func (v *vigil) sockets(c configuration) error {
+	entries, err := os.ReadDir(v.path("run", "notify"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, ok := c[strings.TrimSuffix(e.Name(), ".sock")]; !ok {
+			return fmt.Errorf("%s is left in the directory of sockets", e.Name())
+		}
+	}
+	return nil
 }
 
 // children complains unless the keeper has one supervisor and n services.
@@ -319,7 +335,7 @@ func (v *vigil) leftNothing() {
 // expected reports whether a file may stay when vigil has ended.
 func expected(name string) bool {
 	switch name {
-	case "keeper.lock", "incidents", "log", "notify", "vigil.log", "vigil.log.1", "signals", "signals.1", "signals.jsonl", "signals.jsonl.1":
+	case "keeper.lock", "incidents", "log", "vigil.log", "vigil.log.1", "signals.jsonl", "signals.jsonl.1":
 		return true
 	}
 	return false

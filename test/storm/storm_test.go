@@ -74,8 +74,10 @@ func TestStorm(t *testing.T) {
 	t.Parallel()
 	length, begin := stormTime(t), time.Now()
 	s := &storm{seed: stormSeed(t), valid: initial()}
-	s.v = start(t, vigilBinary, s.valid)
+	s.v = makePlace(t, vigilBinary, s.valid)
 	v := s.v
+	v.install()
+	v.launch()
 	v.eventually("the first start", v.runs(s.valid))
 	pid, _ := v.newest(still)
 	w := &watcher{v: v, pid: pid}
@@ -135,6 +137,7 @@ func (s *storm) rage() {
 		{"supervisors killed", 1500 * time.Millisecond, s.killSupervisor},
 		{"supervisors stopped", 8 * time.Second, s.stopSupervisor},
 		{"services killed", 200 * time.Millisecond, s.killService},
+		{"programs", 3 * time.Second, s.upgrade},
 		{"times the disk was full", 2 * time.Second, s.fill},
 	}
 	var all sync.WaitGroup
