@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 BIN    := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build demo test check unit bench install deps fuzz clean
+.PHONY: build demo test check unit bench install deps fuzz storm clean
 
 build: ## both binaries, into bin/
 	@mkdir -p $(BIN)
@@ -28,6 +28,10 @@ unit: ## all tests, with the race detector
 
 fuzz: ## every fuzz target for a short while
 	scripts/fuzz.sh
+
+storm: ## everything at once and at random (docs/storm.md); VIGIL_STORM_TIME, VIGIL_STORM_SEED
+	VIGIL_STORM_TIME=$${VIGIL_STORM_TIME:-3m} VIGIL_STORM_RELOADS=$${VIGIL_STORM_RELOADS:-500} \
+		$(GO) test -count=1 -v -parallel 4 -timeout 4h ./test/storm
 
 bench: build ## the figures; ratios within one run
 	scripts/bench.sh

@@ -40,14 +40,14 @@ const maxPlain = 256
 // ledgerFile is the file of the ledger in the state directory.
 const ledgerFile = "signals.jsonl"
 
-// openDemands begins to receive.
-func (k *Keeper) openDemands(in *intake.Intake) error {
+// openDemands begins to receive. A file that does not work, be it that the disk
+// is full, is no reason not to start: the ledger is in memory as well.
+func (k *Keeper) openDemands(in *intake.Intake) {
 	l, err := ledger.Open(filepath.Join(k.opt.StateDir, ledgerFile))
 	if err != nil {
-		return err
+		fmt.Fprintf(os.Stderr, "vigil: the ledger of signals is not kept on disk for now: %v\n", err)
 	}
 	k.demands = demands{intake: in, ledger: l, plain: map[plainKey]uint64{}, causes: map[uint64]protocol.Event{}}
-	return nil
 }
 
 // onSignals takes what the intake has received.

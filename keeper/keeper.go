@@ -126,9 +126,7 @@ func Run(o Options) (status int, err error) {
 		return 0, err
 	}
 	k.records = openRecords(o.RuntimeDir)
-	if err := k.openDemands(in); err != nil {
-		return 0, err
-	}
+	k.openDemands(in)
 	defer k.endDemands()
 	k.adopt()
 	go reap(k.deaths, k.kick, k.ctx.Done())

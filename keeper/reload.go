@@ -242,6 +242,7 @@ func (k *Keeper) fallBack(why string) {
 
 func (k *Keeper) reloadOver(demand uint64, kind protocol.EventKind, text string, plan *protocol.Plan) {
 	k.nextReload = clock.Boot() + reloadGap
+	k.tidy.Worked(clock.Boot())
 	k.tell(protocol.Event{Kind: kind, Demand: demand, Text: text, Plan: plan})
 	k.demandDone(demand, text)
 	if kind == protocol.EventRefused && !k.sup.ready { // else the supervisor says it

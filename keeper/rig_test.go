@@ -262,6 +262,7 @@ type super struct {
 	t      *testing.T
 	pid    int
 	ctl    *net.UnixConn // tells the process how to end
+	own    int           // its socket, once more
 	conn   *protocol.Conn
 	in     chan protocol.Message // closed at the end of the stream
 	once   sync.Once
@@ -302,6 +303,10 @@ func (r *rig) accept() (*super, error) {
 	}
 	s := &super{t: r.t, ctl: c, in: make(chan protocol.Message, 1024)}
 	s.pid, _ = strconv.Atoi(string(b[:n]))
+	if s.own, err = unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		c.Close()
+		return nil, err
+	}
 	s.conn, err = protocol.NewConn(os.NewFile(uintptr(fds[0]), "keeper"))
 	if err != nil {
 		c.Close()
@@ -346,6 +351,7 @@ func (r *rig) charge() (*super, recovery) {
 func (s *super) close() {
 	s.once.Do(func() {
 		s.conn.Close()
+		unix.Close(s.own)
 		s.ctl.Close()
 		for m := range s.in {
 			m.CloseFiles()
@@ -357,12 +363,22 @@ func (s *super) close() {
 	s.events = nil
 }
 
-// exit lets the process end with status.
-func (s *super) exit(status byte) { _, _ = s.ctl.Write([]byte{status}) }
+// exit lets the process end with status, and its socket with it.
+func (s *super) exit(status byte) {
+	s.silence()
+	s.die(status)
+}
+
+// die lets the process end; what it has said may still come.
+func (s *super) die(status byte) { _, _ = s.ctl.Write([]byte{status}) }
+
+// silence ends what it says.
+func (s *super) silence() { _ = unix.Shutdown(s.own, unix.SHUT_WR) }
 
 // crash is kill -9.
 func (s *super) crash() {
 	s.t.Helper()
+	s.silence()
 	if err := unix.Kill(s.pid, unix.SIGKILL); err != nil {
 		s.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -118,6 +119,8 @@ func (s *Supervisor) forget(v *service) {
 	}
 	delete(s.services, name)
 	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == name })
+	// Before the note goes: a successor that finds that does all of this again.
+	_ = os.Remove(v.socketPath())
 	s.ask(protocol.TPutNote, protocol.Note{Key: name})
 	s.ask(protocol.TDropFile, protocol.Name{Name: notifyFile(name)})
 	s.event(name, "removed", "it has stopped and is forgotten; its files stay")

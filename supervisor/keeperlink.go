@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/vigil-supervisor/vigil/internal/fault"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
 
@@ -80,6 +81,9 @@ func (l *keeperLink) welcomed() (w protocol.Welcome, err error) {
 	}
 	err = m.Into(&w)
 	l.epoch = w.Epoch
+	if fault.Enabled && w.Epoch != 0 {
+		fault.Point("after epoch")
+	}
 	return w, err
 }
 
@@ -172,6 +176,10 @@ func (l *keeperLink) send(t protocol.Type, body any, files []*os.File, then func
 	}
 	if then != nil {
 		l.waiting[m.ID] = then
+	}
+	if fault.Enabled {
+		fault.Point("before " + t.String())
+		defer fault.Point("after " + t.String())
 	}
 	return l.conn.Send(m)
 }

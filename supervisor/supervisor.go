@@ -337,6 +337,9 @@ func (s *Supervisor) close() {
 	for _, name := range s.sortedNames() {
 		failed = errors.Join(failed, s.services[name].close(ctx))
 	}
+	if s.quitSent {
+		_ = os.RemoveAll(filepath.Join(s.opt.RuntimeDir, notifyDir)) // nobody is left to speak
+	}
 	s.closeOutput(ctx, failed == nil)
 	_ = s.log.Sync()
 	_ = s.keeper.conn.Close()

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/vigil-supervisor/vigil/internal/fault"
 	"github.com/vigil-supervisor/vigil/internal/place"
 )
 
@@ -37,18 +37,38 @@ func Listen(path string) (*Listener, error) {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
 	// Under another name first: at no time is there a socket at path that has
-	// another mode, or that does not answer. No longer than SocketName.
-	temporary := filepath.Join(filepath.Dir(path), "."+rand.Text()[:11])
+	// another mode, or that does not answer. Always the same one, so that those
+	// who were killed at this point leave no more than one file.
+	temporary := temporaryName(path)
+	if err := checkStale(temporary); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %s: %w", path, temporary, err)
+	}
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+	}
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
 	}
 	ln.SetUnlinkOnClose(false)
 	l := &Listener{UnixListener: ln, path: path}
+	if fault.Enabled {
+		fault.Point("before publish")
+	}
 	if err := l.publish(temporary); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", path, errors.Join(err, ln.Close(), os.Remove(temporary)))
 	}
 	return l, nil
+}
+
+// temporaryName is a hidden name beside path, no longer than it where that can
+// be: a path may be as long as the kernel allows.
+func temporaryName(path string) string {
+	dir, base := filepath.Split(path)
+	if len(base) > 2 {
+		base = base[:len(base)-1]
+	}
+	return dir + "." + base
 }
 
 // Path returns the path of the socket.
