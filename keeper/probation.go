@@ -17,6 +17,7 @@ import (
 // worked. What that one was made of is kept until then.
 type probation struct {
 	exe     *executable
+	version string
 	config  int // descriptor of the configuration; -1: none was kept
 	crashes int
 	until   time.Duration // 0: none is in charge just now
@@ -43,7 +44,7 @@ func (k *Keeper) beginProbation(former *executable) {
 		p.crashes, p.until = 0, until
 		return
 	}
-	p := &probation{exe: former, config: -1, until: until}
+	p := &probation{exe: former, version: k.sup.former, config: -1, until: until}
 	if fd, ok := k.files[protocol.ConfigFile]; ok {
 		p.config = fd
 		delete(k.files, protocol.ConfigFile) // not closed: it is ours now
@@ -105,7 +106,7 @@ func (k *Keeper) countCrash(uptime time.Duration, how string) {
 	}
 	p.exe, p.config = nil, -1
 	k.endProbation()
-	k.sup.version, k.sup.failures = "", 0
+	k.sup.version, k.sup.failures = p.version, 0
 	fmt.Fprintf(os.Stderr, "vigil: reload %s\n", text)
 	k.tell(protocol.Event{Kind: protocol.EventRefused, Text: text})
 }

@@ -129,7 +129,7 @@ func (k *Keeper) onCandidateMessage(m received) {
 			return
 		}
 		if errors.Is(m.err, protocol.ErrMalformed) {
-			k.refuse("the candidate does not speak our protocol: " + m.err.Error())
+			k.refuse("the candidate does not speak our protocol (stop vigil and start it again to get to such a version): " + m.err.Error())
 			return
 		}
 		// Its end follows, and says more.

@@ -458,7 +458,7 @@ func TestTermDuringReload(t *testing.T) {
 		r.hup()
 		c := r.briefed()
 		r.signal(unix.SIGTERM)
-		s.told(protocol.EventRefused, "asked to end", protocol.EventSignal)
+		s.told(protocol.EventRefused, "asked to stop", protocol.EventSignal)
 		<-goneOf(c)
 		s.event(protocol.EventSignal)
 	})
@@ -469,9 +469,6 @@ func TestTermDuringReload(t *testing.T) {
 		c, plan := r.applied()
 		s.retire()
 		r.signal(unix.SIGTERM)
-		e := s.event(protocol.EventSignal)
-		s.send(protocol.TAck, protocol.Ack{Seq: e.Seq}) // and does nothing about it: it ends
-		s.ok(protocol.TPutNote, protocol.Note{Key: "a"})
 		s.exit(0)
 		r.granted(c, plan)
 		c.send(protocol.TReady, nil)
