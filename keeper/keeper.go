@@ -33,7 +33,7 @@ type Options struct {
 	// BeatTimeout is how long a supervisor may be silent; 0: 20 s. Tests make it
 	// short; below the 2 s of a beat no supervisor lives.
 	BeatTimeout time.Duration
-	bounds bounds // of a reload; zero: the usual ones
+	bounds      bounds // of a reload; zero: the usual ones
 }
 
 // Keeper is the state of the one loop. Nothing outside of loop touches it but

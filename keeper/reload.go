@@ -48,7 +48,7 @@ type bounds struct {
 }
 
 var usualBounds = bounds{
-	candidate: 10 * time.Second, retire: 20 * time.Second, takeover: 15 * time.Second,
+	candidate: 10 * time.Second, retire: 10 * time.Second, takeover: 15 * time.Second,
 	gap: 200 * time.Millisecond, probation: healthyAfter,
 }
 
