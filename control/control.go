@@ -62,7 +62,9 @@ type Instance struct {
 	KeeperPID  int       `json:"keeper_pid"`
 	Supervisor int       `json:"supervisor_pid"`
 	Epoch      uint64    `json:"epoch"`
-	Version    string    `json:"version"`
+	Version    string    `json:"version"` // of the supervisor
+	Keeper     string    `json:"keeper_version"`
+	Former     string    `json:"former_version,omitempty"` // of the supervisor before
 	Started    time.Time `json:"started"`
 	StateDir   string    `json:"state_dir"`
 	RuntimeDir string    `json:"runtime_dir"`
@@ -84,6 +86,9 @@ type Ask struct {
 	Verb     Verb     `json:"verb"`
 	Services []string `json:"services"`
 	Wait     bool     `json:"wait"` // reply when it is done
+	// Beyond makes a restart one that can be asked for again: a service whose
+	// instance has a higher number than this one has been restarted already.
+	Beyond map[string]uint64 `json:"beyond,omitempty"`
 }
 
 // Result is what came of an Ask for one service.

@@ -33,6 +33,7 @@ type Options struct {
 	// BeatTimeout is how long a supervisor may be silent; 0: 20 s. Tests make it
 	// short; below the 2 s of a beat no supervisor lives.
 	BeatTimeout time.Duration
+	bounds      bounds // of a reload; zero: the usual ones
 }
 
 // Keeper is the state of the one loop. Nothing outside of loop touches it but
@@ -69,6 +70,9 @@ type Keeper struct {
 	exe        *executable // what supervisors are started from
 	disk       string      // where the next version of it will lie
 	reload     *reload     // under way; nil when none is
+	probation  *probation  // after a reload; nil when the supervisor has proved itself
+	opening    bool        // the program is being opened for a reload
+	bounds     bounds
 	nextReload time.Duration
 	demands    demands
 	manager    serviceManager
@@ -144,8 +148,12 @@ func newKeeper(o Options) *Keeper {
 	if o.Executable == "" {
 		o.Executable = diskPath()
 	}
+	if o.bounds == (bounds{}) {
+		o.bounds = usualBounds
+	}
 	return &Keeper{
-		opt: o, ctx: ctx, stop: stop, pid: os.Getpid(), started: clock.Boot(),
+		bounds: o.bounds,
+		opt:    o, ctx: ctx, stop: stop, pid: os.Getpid(), started: clock.Boot(),
 		children: map[string]*child{}, byPID: map[int]*child{}, files: map[string]int{}, notes: map[string][]byte{},
 		early:  map[int]death{},
 		deaths: make(chan death, 64), kick: make(chan struct{}, 1), spawns: make(chan spawned, 16),
@@ -225,7 +233,7 @@ func (k *Keeper) untilNext() time.Duration {
 	now := clock.Boot()
 	for _, at := range []time.Duration{
 		k.supervisorDue(), k.beatLimit(), k.hang.next(), k.stopping.next(), k.ownStopAt, k.tidy.Next(), k.reload.next(),
-		k.reloadDue(), k.managerDue(),
+		k.reloadDue(), k.managerDue(), k.probation.next(),
 	} {
 		if at > 0 {
 			next = min(next, max(at-now, 0))
@@ -236,6 +244,7 @@ func (k *Keeper) untilNext() time.Duration {
 
 func (k *Keeper) onTime(now time.Duration) {
 	k.superviseReload(now)
+	k.superviseProbation(now)
 	k.takeDemands(now)
 	k.superviseSupervisor(now)
 	k.goOnHang(now)
@@ -266,6 +275,7 @@ func (k *Keeper) cleanUp() {
 		hangStarted{pid: k.hang.helper, pidfd: k.hang.pidfd}.end()
 	}
 	k.leaveManager()
+	k.endProbation()
 	for _, c := range k.children {
 		c.close()
 	}

@@ -61,6 +61,7 @@ func (k *Keeper) allGone() bool {
 
 func (k *Keeper) beginOwnStop(now time.Duration) {
 	fmt.Fprintln(os.Stderr, "vigil: no supervisor to be had; the keeper ends all services itself")
+	k.abandonReload("the keeper ends all services")
 	if k.sup.alive() {
 		_ = k.sup.pidfd.Signal(syscall.SIGKILL)
 	}

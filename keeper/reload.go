@@ -29,7 +29,6 @@ type reload struct {
 	begun    time.Duration
 	deadline time.Duration
 	stage    stage
-	starting bool // its process has not been announced yet
 	cand     supervisor
 	exe      *executable
 	former   *executable // of the one before, until the new one is in charge
@@ -37,15 +36,21 @@ type reload struct {
 	request  request // the Plan that waits for its epoch
 }
 
-// Bounds of a reload. Each ends it, or the process that holds it up.
-const (
-	candidateTimeout = 10 * time.Second // from its start to its plan
-	retireTimeout    = 5 * time.Second  // for the one in charge to finish what is at hand
-	takeoverTimeout  = 15 * time.Second // from its epoch to TReady
-	// reloadGap is the least time from the end of a reload to the next one: how
-	// much work a storm of HUPs causes is bounded by time, not by their number.
-	reloadGap = 200 * time.Millisecond
-)
+// bounds of a reload. Each time ends it, or the process that holds it up.
+type bounds struct {
+	candidate time.Duration // from its start to its plan
+	retire    time.Duration // for the one in charge to finish what is at hand
+	takeover  time.Duration // from its epoch to TReady
+	// gap is the least time from the end of a reload to the next one: how much
+	// work a storm of HUPs causes is bounded by time, not by their number.
+	gap       time.Duration
+	probation time.Duration // that a new supervisor must live to have proved itself
+}
+
+var usualBounds = bounds{
+	candidate: 10 * time.Second, retire: 10 * time.Second, takeover: 15 * time.Second,
+	gap: 200 * time.Millisecond, probation: healthyAfter,
+}
 
 func (r *reload) next() time.Duration {
 	switch {
@@ -69,8 +74,13 @@ type begunCandidate struct {
 // system that hangs.
 func (k *Keeper) beginReload(demand uint64) {
 	now := clock.Boot()
-	r := &reload{demand: demand, begun: now, deadline: now + candidateTimeout, starting: true}
+	r := &reload{demand: demand, begun: now, deadline: now + k.bounds.candidate}
 	k.reload = r
+	if k.opening {
+		k.refuse(fmt.Sprintf("the program (%s) cannot be opened: the file system has not answered since the last reload", k.disk))
+		return
+	}
+	k.opening = true
 	k.inFlight++
 	path, args := k.disk, k.opt.Supervisor
 	go func() {
@@ -87,8 +97,8 @@ func (k *Keeper) beginReload(demand uint64) {
 
 func (k *Keeper) onCandidate(b begunCandidate) {
 	defer k.startDone()
+	k.opening = false
 	r := b.reload
-	r.starting = false
 	if b.err != nil {
 		b.exe.close()
 		if k.reload == r {
@@ -119,7 +129,7 @@ func (k *Keeper) onCandidateMessage(m received) {
 			return
 		}
 		if errors.Is(m.err, protocol.ErrMalformed) {
-			k.refuse("the candidate does not speak our protocol: " + m.err.Error())
+			k.refuse("the candidate does not speak our protocol (stop vigil and start it again to get to such a version): " + m.err.Error())
 			return
 		}
 		// Its end follows, and says more.
@@ -173,6 +183,10 @@ func (k *Keeper) brief(req request) {
 // onPlan: the candidate has done all that it can do without an epoch.
 func (k *Keeper) onPlan(req request, m protocol.Message) {
 	r := k.reload
+	if r.stage != trying || r.cand.version == "" {
+		k.respond(req, protocol.TReply, protocol.Reply{Code: "failed", Error: "cannot take the plan: it comes once, after hello"})
+		return
+	}
 	if err := m.Into(&r.plan); err != nil {
 		k.refuse(err.Error())
 		return
@@ -182,9 +196,18 @@ func (k *Keeper) onPlan(req request, m protocol.Message) {
 		return
 	}
 	r.request = req
-	r.stage, r.deadline = waiting, clock.Boot()+retireTimeout
+	r.stage, r.deadline = waiting, clock.Boot()+k.bounds.retire
 	if !k.sup.alive() {
 		k.promote()
+		return
+	}
+	k.askToRetire()
+}
+
+// askToRetire asks the one in charge to make room. One that still recovers
+// would not understand: it is asked when it is ready.
+func (k *Keeper) askToRetire() {
+	if !k.sup.ready {
 		return
 	}
 	k.sup.retiring = true
@@ -204,7 +227,7 @@ func (k *Keeper) promote() {
 	k.sup.epoch, k.sup.everReady, k.sup.former = epoch, former.everReady, former.lastVersion()
 	k.sup.lastBeat, k.sup.startedAt = clock.Boot(), clock.Boot()
 	r.cand = supervisor{}
-	r.stage, r.deadline = taking, clock.Boot()+takeoverTimeout
+	r.stage, r.deadline = taking, clock.Boot()+k.bounds.takeover
 	k.recordSupervisor()
 	k.sup.reply(r.request, protocol.TWelcome, k.welcome(epoch, protocol.BeginCandidate))
 }
@@ -212,7 +235,6 @@ func (k *Keeper) promote() {
 // reloadTaken: the new supervisor is in charge.
 func (k *Keeper) reloadTaken() {
 	r := k.reload
-	r.former.close()
 	k.reload = nil
 	p := r.plan
 	text := fmt.Sprintf("done in %v: supervisor pid %d, version %s; added %d, removed %d, restarted %d, left %d",
@@ -237,11 +259,12 @@ func (k *Keeper) fallBack(why string) {
 	k.reload = nil
 	k.exe.close()
 	k.exe = r.former
+	k.sup.version = "" // it was never in charge; the one before still is the former
 	k.reloadOver(r.demand, protocol.EventRefused, "refused: "+why+"; the version before is started again, with the configuration that it had", nil)
 }
 
 func (k *Keeper) reloadOver(demand uint64, kind protocol.EventKind, text string, plan *protocol.Plan) {
-	k.nextReload = clock.Boot() + reloadGap
+	k.nextReload = clock.Boot() + k.bounds.gap
 	k.tidy.Worked(clock.Boot())
 	k.tell(protocol.Event{Kind: kind, Demand: demand, Text: text, Plan: plan})
 	k.demandDone(demand, text)
@@ -269,6 +292,14 @@ func (k *Keeper) cancelReload(why string) {
 	}
 }
 
+// abandonReload drops a candidate because nobody will be in charge any more.
+// One that has its epoch is the supervisor itself.
+func (k *Keeper) abandonReload(why string) {
+	if k.reload != nil && k.reload.stage != taking {
+		k.refuse(why)
+	}
+}
+
 // superviseReload ends what takes too long.
 func (k *Keeper) superviseReload(now time.Duration) {
 	r := k.reload
@@ -281,13 +312,13 @@ func (k *Keeper) superviseReload(now time.Duration) {
 	}
 	switch r.stage {
 	case trying:
-		k.refuse(fmt.Sprintf("the candidate (%s) was not ready within %v", k.disk, candidateTimeout))
+		k.refuse(fmt.Sprintf("the candidate (%s) was not ready within %v", k.disk, k.bounds.candidate))
 	case waiting:
-		fmt.Fprintf(os.Stderr, "vigil: supervisor pid %d did not make room within %v; ending it\n", k.sup.pid, retireTimeout)
-		r.deadline = now + retireTimeout
+		fmt.Fprintf(os.Stderr, "vigil: supervisor pid %d did not make room within %v; ending it\n", k.sup.pid, k.bounds.retire)
+		r.deadline = now + k.bounds.retire
 		_ = k.sup.pidfd.Signal(syscall.SIGKILL)
 	case taking:
-		r.deadline = now + takeoverTimeout
+		r.deadline = now + k.bounds.takeover
 		_ = k.sup.pidfd.Signal(syscall.SIGKILL)
 	}
 }

@@ -119,7 +119,7 @@ func (k *Keeper) handleNamed(m protocol.Message) error {
 	case protocol.TRelease:
 		return with(m, func(b protocol.Name) error { return k.onRelease(b.Name) })
 	case protocol.TQuit:
-		return with(m, func(b protocol.Quit) error { k.quit = &b; k.cancelReload("vigil is about to end"); return nil })
+		return with(m, func(b protocol.Quit) error { k.quit = &b; k.abandonReload("vigil is about to end"); return nil })
 	}
 	return fmt.Errorf("cannot handle %s: it is not a request", m.Type)
 }
@@ -207,13 +207,22 @@ func (k *Keeper) onRecover(req request) {
 // case that it crashes.
 func (k *Keeper) onReady(m protocol.Message) (kept bool) {
 	k.sup.ready, k.sup.everReady = true, true
+	taken := k.reload != nil && k.reload.stage == taking
+	if taken {
+		k.beginProbation(k.reload.former)
+	} else {
+		k.goOnProbation()
+	}
 	if len(m.Files) == 1 {
 		k.keepFile(protocol.ConfigFile, m.Files[0])
 		kept = true
 	}
 	k.repeat()
-	if k.reload != nil && k.reload.stage == taking {
+	switch {
+	case taken:
 		k.reloadTaken()
+	case k.reload != nil && k.reload.stage == waiting:
+		k.askToRetire()
 	}
 	return kept
 }

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,7 @@ func silence() time.Duration {
 func playKeeper(name, dir string) int {
 	code, err := Run(Options{
 		Name: name, RuntimeDir: filepath.Join(dir, "run"), StateDir: filepath.Join(dir, "state"),
-		Supervisor: []string{roleSupervisor, dir}, Version: "test", CaptureHelper: os.Getenv(helperEnv), BeatTimeout: silence(),
+		Supervisor: []string{roleSupervisor, dir}, Version: "test", CaptureHelper: os.Getenv(helperEnv), BeatTimeout: silence(), bounds: testBounds(),
 	})
 	var r *Running
 	if errors.As(err, &r) {
@@ -84,6 +85,39 @@ func playKeeper(name, dir string) int {
 		return exitLeak
 	}
 	return code
+}
+
+// boundsEnv has the bounds of a reload, as JSON of testedBounds.
+const boundsEnv = "VIGIL_KEEPER_TEST_BOUNDS"
+
+// testedBounds are bounds with names that can be encoded.
+type testedBounds struct{ Candidate, Retire, Takeover, Gap, Probation time.Duration }
+
+// setBounds changes some bounds for the keepers of this test; 0: the usual.
+func setBounds(t *testing.T, b testedBounds) {
+	t.Helper()
+	text, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(boundsEnv, string(text))
+}
+
+func testBounds() bounds {
+	b := usualBounds
+	var t testedBounds
+	if json.Unmarshal([]byte(os.Getenv(boundsEnv)), &t) != nil {
+		return b
+	}
+	for _, one := range []struct {
+		at   *time.Duration
+		want time.Duration
+	}{{&b.candidate, t.Candidate}, {&b.retire, t.Retire}, {&b.takeover, t.Takeover}, {&b.gap, t.Gap}, {&b.probation, t.Probation}} {
+		if one.want > 0 {
+			*one.at = one.want
+		}
+	}
+	return b
 }
 
 func playSupervisor(dir string) int {
@@ -114,6 +148,8 @@ type rig struct {
 	over chan struct{} // closed when the keeper has ended
 	now  *super        // the newest supervisor
 	ours []int         // services that the test reaps once their keeper is dead
+	// others are candidates, to be closed after the keeper.
+	others []*super
 }
 
 // newRig starts a keeper, as another user if uid is not 0, and sees to it that
@@ -191,8 +227,10 @@ func (r *rig) cleanUp() {
 	}
 	r.noCgroups()
 	r.ln.Close()
-	if r.now != nil {
-		r.now.close()
+	for _, s := range append(r.others, r.now) {
+		if s != nil {
+			s.close()
+		}
 	}
 	text := r.said()
 	r.out.Close()

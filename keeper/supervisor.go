@@ -119,6 +119,9 @@ func (k *Keeper) onSupervisorDeath(d death) {
 		k.promote()
 		return
 	}
+	if k.reload == nil && !retired {
+		k.countCrash(uptime, describeStatus(ws))
+	}
 	if r := k.reload; r != nil && r.stage == taking {
 		k.fallBack(fmt.Sprintf("the new supervisor ended with %s before it was in charge", describeStatus(ws)))
 	}

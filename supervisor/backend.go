@@ -21,14 +21,23 @@ var _ control.Backend = backend{}
 
 // call runs f in the loop and waits for it.
 func (b backend) call(f func()) error {
-	done := make(chan struct{})
+	done, refused := make(chan struct{}), false
+	task := func() {
+		defer close(done)
+		if refused = b.s.retired; !refused {
+			f()
+		}
+	}
 	select {
-	case b.s.tasks <- func() { f(); close(done) }:
+	case b.s.tasks <- task:
 	case <-b.s.ctx.Done():
 		return control.ErrShutdown
 	}
 	select {
 	case <-done:
+		if refused {
+			return control.ErrShutdown
+		}
 		return nil
 	case <-b.s.ctx.Done():
 		return control.ErrShutdown
@@ -40,6 +49,7 @@ func (b backend) Instance() control.Instance {
 	s := b.s
 	i := control.Instance{
 		Name: s.opt.Name, KeeperPID: s.welcome.KeeperPID, Supervisor: ownPID(), Epoch: s.keeper.epoch, Version: s.opt.Version,
+		Keeper: s.welcome.KeeperVersion, Former: s.welcome.Former,
 		StateDir: s.opt.StateDir, RuntimeDir: s.opt.RuntimeDir, Limits: s.limits,
 	}
 	i.Started = time.Now().UTC().Add(s.welcome.Started - clock.Boot()).Truncate(time.Millisecond)
@@ -174,7 +184,10 @@ func (b backend) Logs(ctx context.Context, name string, lines int, follow bool, 
 		return fmt.Errorf("cannot show output of %q: %w", name, control.ErrNotFound)
 	}
 	defer f.Close()
-	return follower{f, instance, follow, emit}.run(ctx)
+	if err := (follower{f, instance, follow, emit}).run(ctx); err != nil || b.s.ctx.Err() == nil {
+		return err
+	}
+	return control.ErrShutdown
 }
 
 // follower copies lines to a client.

@@ -7,8 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 )
@@ -35,9 +33,12 @@ func (s *Supervisor) begin() (inCharge bool, err error) {
 		}
 	}
 	s.noteLimits()
+	s.takeEvents(rec.files[eventsFile])
+	past := s.events.list
 	if err := s.recover(rec); err != nil {
 		return false, err
 	}
+	s.takeTimelines(past)
 	if err := s.serve(); err != nil {
 		return false, err
 	}
@@ -119,26 +120,11 @@ func (s *Supervisor) loadConfig(kept *os.File) (*config.Config, error) {
 // maxKeptConfig bounds the kept configuration, in bytes.
 const maxKeptConfig = 64 << 20
 
-// keepable writes the configuration into memory that the keeper can hold, and
-// that nobody can change any more (memfd_create(2), Linux 3.17).
+// keepable is the configuration in memory that the keeper can hold.
 func keepable(c *config.Config) (*os.File, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the configuration: %w", err)
 	}
-	fd, err := unix.MemfdCreate("vigil-config", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make memory for the configuration: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "configuration")
-	if _, err := f.Write(text); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("cannot write the configuration into memory: %w", err)
-	}
-	_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("cannot seal the configuration: %w", err)
-	}
-	return f, nil
+	return sealed("vigil-config", text)
 }

@@ -162,9 +162,28 @@ func (v *service) readyFiles() (files []*os.File, done func(), err error) {
 		files = append(files, null)
 	}
 	files = append(files, w)
-	instance := v.life.Instance
-	go v.awaitNewline(r, instance)
+	// A successor of ours goes on to wait. Without a reader the service would
+	// even be ended by SIGPIPE when it gets ready.
+	v.s.check(v.s.keeper.send(protocol.TPutFile, protocol.Name{Name: readyFile(v.cfg.Name)}, []*os.File{r}, nil))
+	go v.awaitNewline(r, v.life.Instance)
 	return files, func() { w.Close(); null.Close() }, nil
+}
+
+// readyFile is the name under which the keeper keeps the end of the readiness
+// pipe that is read.
+func readyFile(service string) string { return "ready/" + service }
+
+// recoverReady goes on to wait for the newline.
+func (v *service) recoverReady(r *os.File) {
+	if r == nil {
+		return
+	}
+	if v.life.State != lifecycle.Starting {
+		r.Close()
+		v.s.ask(protocol.TDropFile, protocol.Name{Name: readyFile(v.cfg.Name)})
+		return
+	}
+	go v.awaitNewline(r, v.life.Instance)
 }
 
 // maxReadyLine bounds what is read of a readiness pipe.
@@ -173,10 +192,13 @@ const maxReadyLine = 4096
 func (v *service) awaitNewline(r *os.File, instance uint64) {
 	defer r.Close()
 	_, err := bufio.NewReaderSize(r, maxReadyLine).ReadSlice('\n')
-	if err != nil {
-		return // closed without a newline: not ready, the start time-out judges
-	}
 	v.s.post(func() {
+		if instance == v.life.Instance {
+			v.s.ask(protocol.TDropFile, protocol.Name{Name: readyFile(v.cfg.Name)})
+		}
+		if err != nil {
+			return // closed without a newline: not ready, the start time-out judges
+		}
 		v.step(lifecycle.Event{Kind: lifecycle.EventReady, Instance: instance})
 		v.arm()
 	})

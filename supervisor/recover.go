@@ -60,7 +60,11 @@ func (s *Supervisor) recoverService(cfg config.Service, rec recovered, c recover
 	s.names = append(s.names, cfg.Name)
 	v.limit, v.leaving = cfg.Heartbeat.Timeout, leaving
 	v.socket = rec.files[notifyFile(cfg.Name)]
-	return v, v.recover(rec.notes[cfg.Name], c, has)
+	if err := v.recover(rec.notes[cfg.Name], c, has); err != nil {
+		return nil, err
+	}
+	v.recoverReady(rec.files[readyFile(cfg.Name)])
+	return v, nil
 }
 
 // endHelper ends what belongs to nothing any more.

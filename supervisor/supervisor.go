@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"sort"
 	"syscall"
 	"time"
 
@@ -67,7 +66,8 @@ type Supervisor struct {
 	reloadOver chan struct{} // closed, and made anew, when a reload is over
 	changed    []string      // services that run with a configuration of before
 	leaving    []string      // services that the configuration does not have any more
-	retired    bool          // a successor stands by
+	retiring   bool          // a successor stands by
+	retired    bool          // we hand over
 	stopping   bool          // all services are asked to stop
 	giveUpAt   time.Duration // when evidence under way is left behind
 	quitSent   bool
@@ -100,6 +100,9 @@ func Run(o Options) (int, error) {
 		s.afterReload(touched)
 	}
 	s.loop()
+	if s.retiring && !s.quitSent && s.fatal == nil {
+		s.handOver()
+	}
 	return s.status, s.fatal
 }
 
@@ -193,7 +196,7 @@ func (s *Supervisor) runLater() {
 }
 
 func (s *Supervisor) loop() {
-	for !s.quitSent && !s.retired && s.fatal == nil {
+	for !s.quitSent && !s.retiring && s.fatal == nil {
 		s.timer.Reset(s.untilNext())
 		select {
 		case task := <-s.tasks:
@@ -328,27 +331,36 @@ func (s *Supervisor) quit() {
 func (s *Supervisor) close() {
 	// Whoever waits for the loop is told that it has ended.
 	s.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	if s.server != nil {
-		_ = s.server.Shutdown(ctx)
-	}
+	// Clients and files at the same time, each is waited for.
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		s.endServer()
+	}()
 	var failed error
-	for _, name := range s.sortedNames() {
-		failed = errors.Join(failed, s.services[name].close(ctx))
+	for _, v := range s.services {
+		failed = errors.Join(failed, v.close(ctx))
 	}
 	if s.quitSent {
 		_ = os.RemoveAll(filepath.Join(s.opt.RuntimeDir, notifyDir)) // nobody is left to speak
 	}
 	s.closeOutput(ctx, failed == nil)
+	<-served
 	_ = s.log.Sync()
 	_ = s.keeper.conn.Close()
 }
 
-func (s *Supervisor) sortedNames() []string {
-	names := append([]string(nil), s.names...)
-	sort.Strings(names)
-	return names
+// endServer tells clients that it is over. One that has connected and says
+// nothing is not waited for as long as http.Server.Shutdown would.
+func (s *Supervisor) endServer() {
+	if s.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), serverTime)
+	defer cancel()
+	_ = s.server.Shutdown(ctx)
 }
 
 // onMessage takes what the keeper sent.
@@ -358,7 +370,7 @@ func (s *Supervisor) onMessage(m protocol.Message, err error) {
 		return
 	}
 	if m.Type == protocol.TRetire {
-		s.retired = true
+		s.retiring = true
 		return
 	}
 	if m.Type != protocol.TEvent {

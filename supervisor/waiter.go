@@ -40,8 +40,13 @@ func (s *Supervisor) askAll(a control.Ask) ([]*waiter, error) {
 		v := s.services[name]
 		w := &waiter{verb: a.Verb, instance: v.life.Instance, done: make(chan control.Result, 1)}
 		waits = append(waits, w)
-		s.event(name, "request", string(a.Verb)+" was asked for")
-		v.step(lifecycle.Event{Kind: kind})
+		if beyond, ok := a.Beyond[name]; ok && a.Verb == control.Restart {
+			w.instance = min(w.instance, beyond)
+		}
+		if w.instance == v.life.Instance {
+			s.event(name, "request", string(a.Verb)+" was asked for")
+			v.step(lifecycle.Event{Kind: kind})
+		}
 		if !a.Wait {
 			w.done <- control.Result{Service: name, State: v.life.State.String(), Done: true}
 			continue

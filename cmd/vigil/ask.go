@@ -35,14 +35,18 @@ func (a *app) askCommand(v verb) *cobra.Command {
 }
 
 func (a *app) ask(ctx context.Context, order control.Ask) error {
-	parts, err := a.shares(ctx, order.Services)
+	var parts []share
+	err := a.patiently(ctx, func(ctx context.Context) (err error) {
+		parts, err = a.shares(ctx, order.Services)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	failed := 0
 	for _, p := range parts {
 		order.Services = p.services
-		results, err := p.Ask(ctx, order)
+		results, err := a.askOnce(ctx, p, order)
 		if err != nil {
 			return fmt.Errorf("cannot %s %s: %w", order.Verb, strings.Join(p.services, ", "), err)
 		}
@@ -56,6 +60,27 @@ func (a *app) ask(ctx context.Context, order control.Ask) error {
 		return &exit{code: exitFailed}
 	}
 	return nil
+}
+
+// askOnce has an order carried out once, though the supervisor may be replaced
+// meanwhile and is asked again then: to be up or down is the same order twice,
+// and a restart names the instances that it is about.
+func (a *app) askOnce(ctx context.Context, p share, order control.Ask) (results []control.Result, err error) {
+	err = a.patiently(ctx, func(ctx context.Context) error {
+		if order.Verb == control.Restart && order.Beyond == nil {
+			list, err := p.Services(ctx, order.Services)
+			if err != nil {
+				return err
+			}
+			order.Beyond = map[string]uint64{}
+			for _, s := range list {
+				order.Beyond[s.Service] = s.Instance
+			}
+		}
+		results, err = p.Ask(ctx, order)
+		return err
+	})
+	return results, err
 }
 
 // result tells what came of an order, and whether that is what was wanted.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -28,11 +27,13 @@ func (a *app) eventsCommand() *cobra.Command {
 }
 
 func (a *app) events(ctx context.Context, follow, json bool) error {
-	from, err := a.one()
-	if err != nil {
-		return err
-	}
-	err = from.Events(ctx, follow, func(e control.Event) error {
+	var last control.Event
+	show := func(e control.Event) error {
+		// A supervisor that was killed has taken the number along.
+		if e.Seq <= last.Seq && !e.Time.After(last.Time) {
+			return nil
+		}
+		last = e
 		if json {
 			return a.printLine(e)
 		}
@@ -42,9 +43,16 @@ func (a *app) events(ctx context.Context, follow, json bool) error {
 		}
 		_, err := fmt.Fprintf(a.out, "%s  %-12s %-10s %s\n", stamp(e.Time), harmlessCell(service), harmlessCell(e.Kind), harmlessCell(e.Text))
 		return err
-	})
-	if follow && errors.Is(err, control.ErrShutdown) {
-		return nil
 	}
-	return err
+	stream := func(ctx context.Context) error {
+		from, err := a.one()
+		if err != nil {
+			return err
+		}
+		return from.Events(ctx, follow, show)
+	}
+	if follow {
+		return a.follow(ctx, stream)
+	}
+	return a.patiently(ctx, stream)
 }

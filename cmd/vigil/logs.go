@@ -52,11 +52,9 @@ func (a *app) logsCommand() *cobra.Command {
 }
 
 func (a *app) logs(ctx context.Context, services []string, f logsFlags) error {
-	from, service, err := a.oneService(ctx, services)
-	if err != nil {
-		return err
-	}
-	err = from.Logs(ctx, service, f.lines, f.follow, func(l control.Line) error {
+	lines := f.lines
+	show := func(l control.Line) error {
+		lines = allLines // should it be interrupted: what comes next has not been shown
 		if f.json {
 			return a.printLine(l)
 		}
@@ -66,12 +64,28 @@ func (a *app) logs(ctx context.Context, services []string, f logsFlags) error {
 		}
 		_, err := fmt.Fprintln(a.out, a.clean(a.out, text))
 		return err
-	})
-	if f.follow && errors.Is(err, control.ErrShutdown) {
-		return nil // it was shown to the end
 	}
-	return err
+	stream := func(ctx context.Context) error {
+		from, service, err := a.oneService(ctx, services)
+		if err != nil {
+			return err
+		}
+		services = []string{service}
+		err = from.Logs(ctx, service, lines, f.follow, show)
+		if err == nil || errors.Is(err, control.ErrShutdown) {
+			lines = allLines
+		}
+		return err
+	}
+	if f.follow {
+		return a.follow(ctx, stream)
+	}
+	return a.patiently(ctx, stream)
 }
+
+// allLines is more than a supervisor keeps. One that has taken over keeps those
+// lines that the one before has not read.
+const allLines = 100_000
 
 // oneService finds the service that is named, or the only one.
 func (a *app) oneService(ctx context.Context, services []string) (instance, string, error) {

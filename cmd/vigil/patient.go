@@ -21,18 +21,31 @@ import (
 // that has its pid.
 const keeperLock = "keeper.lock"
 
-// askAgain is how often a vigil whose supervisor is being replaced is asked.
-const askAgain = 20 * time.Millisecond
+// A vigil whose supervisor is being replaced is asked again every askAgain, for
+// reachTime at most.
+const (
+	askAgain  = 20 * time.Millisecond
+	reachTime = 5 * time.Second
+)
 
 // patiently repeats a request that may be repeated while the supervisor is
-// being replaced, until ctx ends. A vigil that does not run is an error at once.
+// being replaced, until it does not answer for reachTime or ctx ends. A vigil
+// that does not run is an error at once.
 func (a *app) patiently(ctx context.Context, ask func(context.Context) error) error {
 	tick := time.NewTicker(askAgain)
 	defer tick.Stop()
+	failing := time.Now()
 	for {
+		begin := time.Now()
 		err := ask(ctx)
 		if err == nil || !a.mayPass(err) {
 			return err
+		}
+		if time.Since(begin) >= reachTime/10 {
+			failing = time.Now() // somebody had begun to answer
+		}
+		if time.Since(failing) >= reachTime {
+			return fmt.Errorf("cannot reach the supervisor, though vigil runs: %w", err)
 		}
 		select {
 		case <-tick.C:
@@ -45,11 +58,7 @@ func (a *app) patiently(ctx context.Context, ask func(context.Context) error) er
 // mayPass reports whether an error may come from the replacement of a
 // supervisor, under a keeper that lives.
 func (a *app) mayPass(err error) bool {
-	gone := codeOf(err) == exitNothing && !errors.Is(err, control.ErrNotFound) ||
-		errors.Is(err, client.ErrNotRunning) || errors.Is(err, control.ErrShutdown) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-	if !gone {
+	if !interrupted(err) {
 		return false
 	}
 	places, _, err := place.Find(a.options())
@@ -65,6 +74,28 @@ func (a *app) mayPass(err error) bool {
 		}
 	}
 	return false
+}
+
+// interrupted reports whether an error is that of a supervisor that has ended.
+func interrupted(err error) bool {
+	return errors.Is(err, client.ErrNotRunning) || errors.Is(err, control.ErrShutdown) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// follow shows a stream over the replacement of supervisors, to the end of
+// vigil, which is no error.
+func (a *app) follow(ctx context.Context, stream func(context.Context) error) error {
+	begun := false
+	err := a.patiently(ctx, func(ctx context.Context) error {
+		err := stream(ctx)
+		begun = begun || err == nil || errors.Is(err, control.ErrShutdown)
+		return err
+	})
+	if begun && err != nil && interrupted(err) {
+		return nil // it was shown to the end
+	}
+	return err
 }
 
 // keeperRuns reports whether the process that the lock in a runtime directory

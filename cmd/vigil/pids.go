@@ -23,6 +23,7 @@ func (a *app) pids(ctx context.Context, services []string) error {
 	if err != nil {
 		return err
 	}
+	var pids []int
 	for _, p := range parts {
 		list, err := p.Services(ctx, p.services)
 		if err != nil {
@@ -32,8 +33,11 @@ func (a *app) pids(ctx context.Context, services []string) error {
 			if s.PID == 0 {
 				return nothingf("service %q is %s and has no process", s.Service, s.State)
 			}
-			fmt.Fprintln(a.out, s.PID)
+			pids = append(pids, s.PID)
 		}
+	}
+	for _, pid := range pids {
+		fmt.Fprintln(a.out, pid)
 	}
 	return nil
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vigil-supervisor/vigil/control"
 	"github.com/vigil-supervisor/vigil/control/client"
@@ -20,41 +22,75 @@ type instance struct {
 
 // instances returns the vigils that a command line can mean: the one that is
 // named; without a name the default one, then the others. There is at least
-// one, or the error has exit code 3.
+// one, or the error has exit code 3. One whose supervisor is being replaced is
+// waited for.
 func (a *app) instances() ([]instance, error) {
+	limit := time.NewTimer(reachTime)
+	defer limit.Stop()
+	tick := time.NewTicker(askAgain)
+	defer tick.Stop()
+	for {
+		found, silent, err := a.look()
+		if err != nil || len(silent) == 0 {
+			return found, err
+		}
+		select {
+		case <-tick.C:
+			continue
+		case <-limit.C:
+		}
+		if first := silent[0]; first.first || len(found) == 0 {
+			return nil, &exit{exitFailed, fmt.Errorf("cannot reach the supervisor of vigil %q within %s, though its keeper runs", first.name, reachTime)}
+		}
+		return found, nil
+	}
+}
+
+// look finds the vigils that answer, and those that only have a keeper now.
+// None at all is an error.
+func (a *app) look() (found, silent []instance, err error) {
 	places, looked, err := place.Find(a.options())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if a.name != "" {
 		places, looked = places[:1], places[0].Runtime
 	}
-	var found []instance
 	var firstErr error
 	for i, p := range places {
 		path, err := p.Socket(control.SocketName)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		c, err := client.Dial(path)
-		if err == nil {
+		switch {
+		case err == nil:
 			found = append(found, instance{c, p.Name, i == 0})
-		} else if i == 0 && !errors.Is(err, client.ErrNotRunning) {
+		case errors.Is(err, client.ErrNotRunning) && keeperRuns(p.Runtime):
+			silent = append(silent, instance{nil, p.Name, i == 0})
+		case i == 0 && !errors.Is(err, client.ErrNotRunning):
 			firstErr = err
 		}
 	}
-	if len(found) > 0 {
-		return found, nil
+	if len(found)+len(silent) > 0 {
+		return found, silent, nil
 	}
 	if firstErr != nil {
-		return nil, firstErr
+		return nil, nil, firstErr
 	}
 	who := "vigil"
 	if a.name != "" {
 		who = "vigil " + strconv.Quote(a.name)
 	}
-	return nil, nothingf("%s is not running (looked in %s)", who, looked)
+	return nil, nil, notRunning(fmt.Sprintf("%s is not running (looked in %s)", who, looked))
 }
+
+// notRunning is client.ErrNotRunning in other words.
+type notRunning string
+
+func (n notRunning) Error() string { return string(n) }
+
+func (n notRunning) Is(target error) bool { return target == client.ErrNotRunning }
 
 // chosen returns the instances that a command without a service is about: the
 // first one if it runs, else all.

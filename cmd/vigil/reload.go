@@ -11,7 +11,7 @@ import (
 	"github.com/vigil-supervisor/vigil/control"
 )
 
-// reloadPatience bounds the whole of vigil reload. One reload takes 30 s at
+// reloadPatience bounds the whole of vigil reload. One reload takes 35 s at
 // most, and another may run before it.
 const reloadPatience = 75 * time.Second
 

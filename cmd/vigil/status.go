@@ -29,9 +29,11 @@ func (a *app) statusCommand() *cobra.Command {
 		Example: "  vigil status --json web",
 		RunE: a.do(func(cmd *cobra.Command, services []string) error {
 			if pid {
-				return a.pids(cmd.Context(), services)
+				return a.patiently(cmd.Context(), func(ctx context.Context) error { return a.pids(ctx, services) })
 			}
-			show := func() error { return a.status(cmd.Context(), services, json) }
+			show := func() error {
+				return a.patiently(cmd.Context(), func(ctx context.Context) error { return a.status(ctx, services, json) })
+			}
 			if watch {
 				return a.watch(cmd.Context(), show)
 			}
@@ -85,7 +87,7 @@ func (a *app) status(ctx context.Context, names []string, json bool) error {
 		}
 	}
 	services := []control.Service{}
-	var limits []string
+	var limits, heads []string
 	for _, p := range parts {
 		list, err := p.Services(ctx, p.services)
 		if err != nil {
@@ -100,9 +102,15 @@ func (a *app) status(ctx context.Context, names []string, json bool) error {
 			return err
 		}
 		limits = append(limits, i.Limits...)
+		if text := versions(i); text != "" {
+			heads = append(heads, text)
+		}
 	}
 	if json {
 		return a.printJSON(services)
+	}
+	for _, h := range heads {
+		fmt.Fprintln(a.out, harmlessCell(h))
 	}
 	fmt.Fprint(a.out, a.statusTable(services))
 	a.limitations(limits, services)
@@ -110,6 +118,19 @@ func (a *app) status(ctx context.Context, names []string, json bool) error {
 		a.note("instance %s runs too: vigil --name %s status", o.name, o.name)
 	}
 	return nil
+}
+
+// versions says which parts of a vigil have which version, after an upgrade
+// without a restart; "" when all are of one.
+func versions(i control.Instance) string {
+	if i.Keeper == "" || i.Keeper == i.Version {
+		return ""
+	}
+	text := fmt.Sprintf("vigil %s: supervisor %s", i.Name, i.Version)
+	if i.Former != "" && i.Former != i.Version {
+		text += " (before " + i.Former + ")"
+	}
+	return text + ", keeper " + i.Keeper
 }
 
 func (a *app) statusTable(services []control.Service) string {
