@@ -4,6 +4,7 @@
 // was received.
 //
 //	go run ./bench/signals [-n 20000] [-rounds 5]
+//	go run ./bench/signals -window bin/vigil
 //
 // The intake looks up two files of proc(5) for each sender; -n signals of a
 // round come from the program itself. Median and 99th percentile are of all
@@ -29,7 +30,16 @@ const patience = 10 * time.Second
 func main() {
 	n := flag.Int("n", 20_000, "signals of a round")
 	rounds := flag.Int("rounds", 5, "rounds of each way")
+	vigil := flag.String("window", "", "path of a vigil: measure instead how long after its execve a HUP can end it")
+	trials := flag.Int("trials", 10, "of each delay, with -window")
 	flag.Parse()
+	if *vigil != "" {
+		if err := window(*vigil, *trials); err != nil {
+			fmt.Fprintln(os.Stderr, "signals:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(*n, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "signals:", err)
 		os.Exit(1)
