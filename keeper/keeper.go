@@ -77,7 +77,6 @@ type Keeper struct {
 	demands    demands
 	manager    serviceManager
 
-	term      *protocol.Event // a request to end, kept until Quit
 	quit      *protocol.Quit
 	stopping  *ownStop
 	tidy      tidy.Tidy
