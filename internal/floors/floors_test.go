@@ -20,7 +20,7 @@ var floors = []struct {
 }{
 	{"cmd/", 40}, {"examples/", 40}, {"bench/", 40}, {"test/", 40},
 	{"internal/", 0},
-	{"signals/early", 12}, {"signals/intake", 10}, {"signals/ledger", 10},
+	{"signals/early", 7}, {"signals/intake", 5}, {"signals/ledger", 5},
 	{"signals", 0},
 	{"heartbeat/wire", 0},
 	{"supervisor/restart", 0},
