@@ -133,6 +133,7 @@ func TestKeeperKilledAtRandom(t *testing.T) {
 		v.dies(rand.IntN(2) == 0)
 		v.launch()
 	}
+	v.service("the service", func(control.Service) bool { return true })
 	v.ask(control.Start, false)
 	v.service("life", func(s control.Service) bool { return s.Instance > last.Instance+2 })
 	v.ask(control.Stop, true)
