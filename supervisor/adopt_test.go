@@ -89,11 +89,10 @@ func TestKeeperKilled(t *testing.T) {
 			if s := v.state("stopped"); s.PID != 0 || s.Restarts != 0 || s.ExitCode == nil || *s.ExitCode != 0 {
 				t.Errorf("after the stop %+v", s)
 			}
-			gaps := 0
 			if both {
-				gaps = kills
+				return // what was read and not yet written is lost with both
 			}
-			checkLines(t, after.Output.File, gaps)
+			checkLines(t, after.Output.File)
 		})
 	}
 }
