@@ -147,7 +147,7 @@ func (k *Keeper) settle(c *child, rec record, s *storedChild) {
 		c.exit = c.endKnown(next != nil)
 	}
 	k.takeOutputs(c, s)
-	defer k.keepAdopted(c, s)
+	defer k.keepAdopted(c, rec, s)
 	switch {
 	case c.exit != nil && next != nil:
 		// It was empty before the next one was started.
@@ -167,10 +167,13 @@ func (k *Keeper) settle(c *child, rec record, s *storedChild) {
 	}
 }
 
-// keepAdopted records a child as it is now, and has it stored anew if what the
-// service manager has is not all that there is.
-func (k *Keeper) keepAdopted(c *child, s *storedChild) {
-	k.records.child(c)
+// keepAdopted records a child as it is now, unless that is what the record says,
+// and has it stored anew if what the service manager has is not all that there
+// is.
+func (k *Keeper) keepAdopted(c *child, rec record, s *storedChild) {
+	if rec.Starting || rec.Exit != c.exit || rec.Started != c.started || rec.Cgroup != c.tree.Path() || rec.Outputs != c.pipes {
+		k.records.child(c)
+	}
 	if s != nil {
 		fds, _ := c.files()
 		c.stored = true

@@ -56,13 +56,22 @@ func (k *Keeper) onExit(c *child, d death) {
 	}
 	exit := d.exit
 	c.exit, c.stopped = &exit, 0
-	k.records.child(c)
+	// The record comes last: the next instance does not wait for it, and without
+	// it only the status would be lost.
+	defer k.recordEnd(c)
 	if c.again && k.quit == nil && k.stopping == nil {
 		k.carryOut(c)
 		return
 	}
 	k.tell(protocol.Event{Key: c.spec.Key, Inst: c.spec.Instance, Kind: protocol.EventExited, Exit: c.exit, Boot: exit.Boot})
 	k.noteEmpty(c)
+}
+
+// recordEnd records an end, unless the child is forgotten by now.
+func (k *Keeper) recordEnd(c *child) {
+	if k.children[c.id] == c {
+		k.records.child(c)
+	}
 }
 
 // noteEmpty reports a tree that is gone by itself.

@@ -67,6 +67,8 @@ func play(role string) int {
 		return playBeat(term)
 	case "fail":
 		return 1
+	case "alone":
+		return playAlone(term)
 	case "slow":
 		fmt.Println("up")
 		<-term
@@ -167,6 +169,8 @@ func (s *safe) String() string {
 type vigil struct {
 	t    *testing.T
 	dir  string
+	args []string
+	env  []string
 	cmd  *exec.Cmd
 	out  safe
 	over chan struct{}
@@ -197,7 +201,7 @@ func upCommand(t *testing.T, command []string, more, before, capture string) *vi
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &vigil{t: t, dir: dir, over: make(chan struct{})}
+	v := &vigil{t: t, dir: dir}
 	text := fmt.Sprintf("[service.s]\ncommand = [%s]\ndirectory = %q\n%s\n", quoted(command), dir, more)
 	file := filepath.Join(dir, "vigil.toml")
 	for _, d := range []string{"run", "state"} {
@@ -213,17 +217,26 @@ func upCommand(t *testing.T, command []string, more, before, capture string) *vi
 	if before != "" {
 		args = append([]string{"unshare", "-m", "sh", "-c", before + `; exec "$@"`, "sh"}, args...)
 	}
-	v.cmd = exec.Command(args[0], args[1:]...)
-	v.cmd.Env = append(os.Environ(), "VIGIL_RUNTIME_DIR="+dir+"/run", "VIGIL_STATE_DIR="+dir+"/state", "STATE="+dir+"/state", "VIGIL_CAPTURE="+capture, "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+	v.args = args
+	v.env = append(os.Environ(), "VIGIL_RUNTIME_DIR="+dir+"/run", "VIGIL_STATE_DIR="+dir+"/state", "STATE="+dir+"/state", "VIGIL_CAPTURE="+capture, "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+	v.launch()
+	t.Cleanup(v.end)
+	return v
+}
+
+// launch starts vigil, perhaps once more.
+func (v *vigil) launch() {
+	v.t.Helper()
+	v.over = make(chan struct{})
+	v.cmd = exec.Command(v.args[0], v.args[1:]...)
+	v.cmd.Env = v.env
 	v.cmd.Stdout, v.cmd.Stderr = &v.out, &v.out
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	v.cmd.WaitDelay = time.Second
 	if err := v.cmd.Start(); err != nil {
-		t.Fatal(err)
+		v.t.Fatal(err)
 	}
-	go func() { _ = v.cmd.Wait(); close(v.over) }()
-	t.Cleanup(v.end)
-	return v
+	go func(cmd *exec.Cmd, over chan struct{}) { _ = cmd.Wait(); close(over) }(v.cmd, v.over)
 }
 
 func quoted(list []string) string {

@@ -179,12 +179,15 @@ func (h *house) gone(group string, all map[string]inside) {
 // whom vigil starts.
 func (h *house) environments(all map[string]inside) {
 	h.t.Helper()
-	main := mainPID(h.t, h.unit)
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", main, main))
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", mainPID(h.t, h.unit)))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	pids := strings.Fields(string(children)) // the supervisor, and who was started since
+	var pids []string // the supervisor, and who was started since
+	for _, list := range lists {
+		b, _ := os.ReadFile(list) // a thread may have ended
+		pids = append(pids, strings.Fields(string(b))...)
+	}
 	if len(pids) == 0 {
 		h.t.Error("the keeper has no supervisor")
 	}
