@@ -17,11 +17,10 @@ import (
 
 // watcher looks at what must hold at every moment of a storm.
 type watcher struct {
-	v     *vigil
-	pid   int // of the untouched service
-	last  control.Instance
-	epoch tally
-	many  map[int]time.Time // supervisors seen when there were too many, since when
+	v    *vigil
+	pid  int // of the untouched service
+	last control.Instance
+	many map[int]time.Time // supervisors seen when there were too many, since when
 }
 
 // watchEvery is how often it looks.
