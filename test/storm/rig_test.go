@@ -21,6 +21,7 @@ import (
 	"github.com/vigil-supervisor/vigil/control/client"
 	"github.com/vigil-supervisor/vigil/internal/cgroup"
 	"github.com/vigil-supervisor/vigil/internal/proctree"
+	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
 
 const (
@@ -335,7 +336,7 @@ func (v *vigil) leftNothing() {
 // expected reports whether a file may stay when vigil has ended.
 func expected(name string) bool {
 	switch name {
-	case "keeper.lock", "incidents", "log", "vigil.log", "vigil.log.1", "signals.jsonl", "signals.jsonl.1":
+	case "keeper.lock", "incidents", "log", protocol.HangDir, "vigil.log", "vigil.log.1", "signals.jsonl", "signals.jsonl.1":
 		return true
 	}
 	return false
