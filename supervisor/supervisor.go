@@ -324,6 +324,8 @@ func (s *Supervisor) quit() {
 		s.status = s.services[s.names[0]].exitStatus()
 	}
 	s.quitSent = true
+	// Nobody is left to speak. After the Quit it would be too late: it is the end.
+	_ = os.RemoveAll(filepath.Join(s.opt.RuntimeDir, notifyDir))
 	s.check(s.keeper.send(protocol.TQuit, protocol.Quit{Status: s.status}, nil, nil))
 }
 
@@ -342,9 +344,6 @@ func (s *Supervisor) close() {
 	var failed error
 	for _, v := range s.services {
 		failed = errors.Join(failed, v.close(ctx))
-	}
-	if s.quitSent {
-		_ = os.RemoveAll(filepath.Join(s.opt.RuntimeDir, notifyDir)) // nobody is left to speak
 	}
 	s.closeOutput(ctx, failed == nil)
 	<-served

@@ -42,14 +42,14 @@ func TestTerm(t *testing.T) {
 			v.configure(c.with(marked, "1").with("extra", "1"))
 			for _, s := range one.signals {
 				if s == 0 {
-					gap(rnd)
+					gap(rnd, reloadTime)
 					continue
 				}
 				v.signal(s)
 			}
 			begin := time.Now()
 			if one.kill {
-				gap(rnd)
+				gap(rnd, reloadTime)
 				if list, _ := v.family(); len(list) > 0 {
 					v.hit(list[rnd.IntN(len(list))], unix.SIGKILL)
 				}
@@ -61,8 +61,14 @@ func TestTerm(t *testing.T) {
 	}
 }
 
-// gap is a moment somewhere in a reload.
-func gap(rnd *rand.Rand) {
-	timer := time.NewTimer(time.Duration(rnd.Int64N(int64(80 * time.Millisecond))))
+// How long a reload takes here, and how long the next one waits for.
+const (
+	reloadTime = 80 * time.Millisecond
+	reloadGap  = 200 * time.Millisecond
+)
+
+// gap is a moment of less than most.
+func gap(rnd *rand.Rand, most time.Duration) {
+	timer := time.NewTimer(time.Duration(rnd.Int64N(int64(most))))
 	<-timer.C
 }
