@@ -183,7 +183,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	v.service("a word about the disk", func(s control.Service) bool {
-		return strings.Contains(fmt.Sprint(s.Limitation), "no space left")
+		return strings.Contains(fmt.Sprint(s.Limitation), "bytes are free on its file system")
 	})
 	v.replace()
 	if got := v.state("running"); got.PID != first.PID {
