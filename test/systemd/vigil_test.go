@@ -238,8 +238,9 @@ func TestVigilKilled(t *testing.T) {
 	if out, _ := h.vigil("events"); !strings.Contains(out, "status 7") {
 		t.Errorf("the exit status is not known:\n%s", out)
 	}
-	if n := show(t, h.unit, "NFileDescriptorStore"); n != "9" { // 3 of each, 2 notify sockets, the configuration
-		t.Errorf("%s descriptors are stored", n)
+	// 3 of each, 2 notify sockets, the configuration, memory; nothing piles up.
+	if n, _ := strconv.Atoi(show(t, h.unit, "NFileDescriptorStore")); n < 9 || n > 12 {
+		t.Errorf("%d descriptors are stored", n)
 	}
 	systemctl(t, "stop", h.unit)
 	h.gone(group, after)
