@@ -290,6 +290,8 @@ func who(r signals.Record) string {
 		text = fmt.Sprintf("pid %d (%s) uid %d", s.PID, s.Command, s.UID)
 	case s.PID > 0:
 		text = fmt.Sprintf("pid %d uid %d", s.PID, s.UID)
+	case s.UID >= 0:
+		text = fmt.Sprintf("somebody outside of this pid namespace, uid %d", s.UID)
 	}
 	if s.Forged {
 		text += ", as it claims"

@@ -53,10 +53,12 @@ func parse(status string, sig syscall.Signal) Answer {
 		has[key] = err == nil && mask>>(uint(sig)-1)&1 == 1
 	}
 	switch {
-	case has["SigCgt"], has["SigBlk"]:
+	case has["SigCgt"]:
 		return Handles
-	case has["SigIgn"]:
+	case has["SigIgn"]: // also where the main thread blocks it, as that of a Go program may
 		return Ignores
+	case has["SigBlk"]:
+		return Handles
 	}
 	return Default
 }

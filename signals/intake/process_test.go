@@ -167,11 +167,17 @@ func wantEmpty(t *testing.T, lines []string) {
 		t.Errorf("masks of a child: %q", lines)
 	}
 	for _, line := range lines {
-		if !strings.HasSuffix(line, " 0000000000000000") {
+		_, text, _ := strings.Cut(line, " ")
+		mask, err := strconv.ParseUint(text, 16, 64)
+		if err != nil || mask&^libcSignals != 0 {
 			t.Errorf("masks of a child: %q", lines)
 		}
 	}
 }
+
+// libcSignals are 32 and 33, which glibc keeps for itself: its posix_spawn, by
+// which make(1) starts us, leaves them ignored.
+const libcSignals = 1<<31 | 1<<32
 
 // Each is sent after the one before was seen, so the kernel merges nothing and
 // nothing may be missing. INTAKE_SIGNALS says how many, 20000 for a thorough run.

@@ -60,6 +60,9 @@ func newEntry(seq uint64, r signals.Record, d signals.Demand, target string) Ent
 func (e *Entry) add(r signals.Record) {
 	e.Count += r.Count
 	e.Others += r.Unnamed
+	if e.Signal == "" && r.Signal != 0 { // asked for by a client first
+		e.Signal, e.Code = signals.Name(r.Signal), r.Code
+	}
 	if r.Wall.After(e.Last) {
 		e.Last = r.Wall
 	}

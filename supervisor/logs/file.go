@@ -18,7 +18,7 @@ import (
 
 // How often free space is asked for.
 const (
-	checkBytes = 4 << 20
+	checkBytes = 256 << 10
 	checkGap   = time.Second
 )
 

@@ -396,9 +396,14 @@ func floor(dir string) error {
 	if err := out.Close(background); err != nil {
 		return err
 	}
-	b, err := os.ReadFile(out.Path())
-	if err != nil {
-		return err
+	// The mark may be in a file that was full soon afterwards.
+	var b []byte
+	for _, path := range append(rotated(out.Path()), out.Path()) {
+		part, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		b = append(b, part...)
 	}
 	if !bytes.Contains(b, []byte("[vigil: dropped ")) || !bytes.Contains(b, []byte("[vigil: not writable for ")) || !bytes.Contains(b, []byte(numbers(n-1, n))) {
 		return fmt.Errorf("no marks, or not the newest line: %d bytes, %+v", len(b), out.Stats())
