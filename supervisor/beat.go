@@ -59,6 +59,7 @@ func (v *service) listen() error {
 			return marked(home, pid), why
 		},
 		Deliver: func(e watchdog.Event) { v.s.post(func() { v.onDatagram(e) }) },
+		Keep:    true,
 		Buffers: v.s.notifies,
 	})
 	if err != nil {

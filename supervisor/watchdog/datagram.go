@@ -46,9 +46,15 @@ type datagram struct {
 }
 
 // receive takes one datagram off the socket. EAGAIN means that there is none.
-func receive(fd int, b *buffer) (datagram, error) {
+//
+// With peek it stays in the socket, until drop.
+func receive(fd int, b *buffer, peek bool) (datagram, error) {
+	how := unix.MSG_CMSG_CLOEXEC | unix.MSG_DONTWAIT
+	if peek {
+		how |= unix.MSG_PEEK
+	}
 	for {
-		n, cn, flags, _, err := unix.Recvmsg(fd, b.data[:], b.control[:], unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		n, cn, flags, _, err := unix.Recvmsg(fd, b.data[:], b.control[:], how)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -58,6 +64,18 @@ func receive(fd int, b *buffer) (datagram, error) {
 		d := datagram{data: b.data[:n], pidfd: -1, truncated: flags&unix.MSG_TRUNC != 0, lost: flags&unix.MSG_CTRUNC != 0}
 		d.parseControl(b.control[:cn])
 		return d, nil
+	}
+}
+
+// drop takes the next datagram out of the socket. Without a buffer for control
+// messages the kernel installs none of the descriptors that came with it.
+func drop(fd int) error {
+	var b [1]byte
+	for {
+		_, _, err := unix.Recvfrom(fd, b[:], unix.MSG_DONTWAIT)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
 	}
 }
 

@@ -50,6 +50,10 @@ type Options struct {
 	// wait in the socket and, after net.unix.max_dgram_qlen of them, the
 	// senders wait. Must be set.
 	Deliver func(Event)
+	// Keep leaves each datagram in the socket until its event is Done: should
+	// this process be killed before, whoever holds the socket then gets it again.
+	// READY=1 is said only once. Twice is possible, never is not.
+	Keep bool
 	// Buffers may be shared by receivers; nil makes some for this one.
 	Buffers *Buffers
 
@@ -61,6 +65,8 @@ type Receiver struct {
 	file    *os.File
 	options Options
 	closed  atomic.Bool
+	closing chan struct{} // closed with closed
+	once    sync.Once
 	done    chan struct{}
 	err     error // written before done is closed
 }
@@ -89,7 +95,7 @@ func FromFile(f *os.File, options Options) (*Receiver, error) {
 	if options.Buffers == nil {
 		options.Buffers = new(Buffers)
 	}
-	r := &Receiver{file: os.NewFile(uintptr(own), f.Name()), options: options, done: make(chan struct{})}
+	r := &Receiver{file: os.NewFile(uintptr(own), f.Name()), options: options, closing: make(chan struct{}), done: make(chan struct{})}
 	go r.run()
 	return r, nil
 }
@@ -99,6 +105,7 @@ func FromFile(f *os.File, options Options) (*Receiver, error) {
 // may call it; Done does.
 func (r *Receiver) Close() error {
 	r.closed.Store(true)
+	r.once.Do(func() { close(r.closing) })
 	return r.file.Close()
 }
 
@@ -121,14 +128,35 @@ func (r *Receiver) run() {
 	for err == nil {
 		var event Event
 		event, err = r.next(raw)
-		if err == nil {
-			r.options.Deliver(event)
+		if err != nil {
+			break
 		}
+		if !r.options.Keep {
+			r.options.Deliver(event)
+			continue
+		}
+		err = r.deliverKept(raw, event)
 	}
 	// A RawConn of a closed file answers with an error of an internal package.
 	if !r.closed.Load() {
 		r.err = fmt.Errorf("cannot receive notifications on %s: %w", r.file.Name(), err)
 	}
+}
+
+// deliverKept delivers an event and takes its datagram out of the socket when
+// that is done.
+func (r *Receiver) deliverKept(raw syscall.RawConn, event Event) error {
+	acted := make(chan struct{})
+	end := event.Done
+	event.Done = sync.OnceFunc(func() { end(); close(acted) })
+	r.options.Deliver(event)
+	select {
+	case <-acted:
+	case <-r.closing:
+		return os.ErrClosed
+	}
+	var failed error
+	return errors.Join(raw.Control(func(fd uintptr) { failed = drop(int(fd)) }), failed)
 }
 
 // next waits for a datagram. A buffer is held only while there is one.
@@ -139,7 +167,7 @@ func (r *Receiver) next(raw syscall.RawConn) (Event, error) {
 		b := r.options.Buffers.get()
 		defer r.options.Buffers.put(b)
 		var d datagram
-		d, failed = receive(int(fd), b)
+		d, failed = receive(int(fd), b, r.options.Keep)
 		if errors.Is(failed, unix.EAGAIN) {
 			failed = nil
 			return false
