@@ -448,6 +448,7 @@ func (q *queue) close(ctx context.Context) error {
 	}
 	q.closed = true
 	q.release()
+	q.start() // what has been read and not been kicked yet
 	idle := q.waitIdle()
 	if q.timer != nil && q.timer.Stop() {
 		q.timer = nil
