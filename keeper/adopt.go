@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -114,7 +113,7 @@ func (k *Keeper) adoptChild(rec record) bool {
 		reaper = p.PPID
 	}
 	k.adoptTree(c, rec, reaper)
-	if rec.Starting && !findStarted(c, k.mark(c)) {
+	if rec.Starting && !findStarted(c) {
 		k.records.dropChild(c)
 		c.close()
 		return false
@@ -278,15 +277,9 @@ func (k *Keeper) takeOutputs(c *child, s *storedChild) {
 
 // findStarted looks for the process of a start that the dead keeper did not see
 // the end of: the oldest in its cgroup, or the oldest with its mark.
-func findStarted(c *child, mark string) bool {
-	var pids []int
-	if g, ok := c.tree.(cgroupTree); ok {
-		pids, _ = g.group.Procs()
-	} else {
-		pids = markedProcesses(mark)
-	}
+func findStarted(c *child) bool {
 	found := false
-	for _, pid := range pids {
+	for _, pid := range c.tree.Left() {
 		ticks, err := pidfd.StartTicks(pid)
 		if err == nil && (!found || ticks < c.started.Ticks) {
 			found = true
@@ -297,20 +290,6 @@ func findStarted(c *child, mark string) bool {
 		c.started.Boot = time.Duration(c.started.Ticks) * clockTick
 	}
 	return found
-}
-
-func markedProcesses(mark string) (pids []int) {
-	all, err := proctree.Scan()
-	if err != nil {
-		return nil
-	}
-	for pid := range all {
-		env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
-		if err == nil && bytes.Contains(append([]byte{0}, env...), []byte("\x00"+mark+"\x00")) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
 
 func openPipe(pid int, ino uint64) int {

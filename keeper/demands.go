@@ -37,13 +37,10 @@ type plainKey struct {
 // maxPlain bounds the map of those; then it is begun anew.
 const maxPlain = 256
 
-// ledgerFile is the file of the ledger in the state directory.
-const ledgerFile = "signals.jsonl"
-
 // openDemands begins to receive. A file that does not work, be it that the disk
 // is full, is no reason not to start: the ledger is in memory as well.
 func (k *Keeper) openDemands(in *intake.Intake) {
-	l, err := ledger.Open(filepath.Join(k.opt.StateDir, ledgerFile))
+	l, err := ledger.Open(filepath.Join(k.opt.StateDir, ledger.FileName))
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "vigil: the ledger of signals is not kept on disk for now: %v\n", err)
 	}
@@ -58,23 +55,33 @@ func (k *Keeper) onSignals() {
 }
 
 func (k *Keeper) onRecord(r signals.Record) {
-	d := &k.demands
-	from := ""
-	if !r.Sender.Forged {
-		from = k.serviceOf(r.Sender.PID)
+	demand, from := signals.Meaning(r.Signal, false), ""
+	// Whose process it is matters only to what is not plainly for vigil; in a
+	// storm of HUPs nobody is looked up.
+	if ofService := signals.Meaning(r.Signal, true); !r.Sender.Forged && (ofService != demand || demand == signals.None) {
+		if from = k.serviceOf(r.Sender.PID); from != "" {
+			demand = ofService
+		}
 	}
-	demand := signals.Meaning(r.Signal, from != "")
 	switch demand {
 	case signals.None, signals.Beat, signals.Capture:
 		k.onPlain(r, demand, from)
-		return
+	default:
+		k.enter(demand, r)
 	}
-	if open, ok := d.inbox.Open(demand); ok {
-		d.ledger.Merge(open, r)
-		return
+}
+
+// enter makes a demand part of the entry that waits, or a new one, and returns
+// its number in the ledger.
+func (k *Keeper) enter(demand signals.Demand, r signals.Record) (seq uint64) {
+	d := &k.demands
+	if seq, open := d.inbox.Open(demand); open {
+		d.ledger.Merge(seq, r)
+		return seq
 	}
-	seq := d.ledger.Receive(r, demand, "")
+	seq = d.ledger.Receive(r, demand, "")
 	k.demand(demand, seq, r)
+	return seq
 }
 
 // demand puts a new entry into the inbox.
@@ -237,14 +244,7 @@ func (k *Keeper) onReloadRequest(req request, m protocol.Message) {
 		return
 	}
 	r := signals.Record{Sender: b.From, Boot: clock.Boot(), Wall: time.Now(), Count: 1}
-	seq, merged := k.demands.inbox.Open(signals.Reload)
-	if merged {
-		k.demands.ledger.Merge(seq, r)
-	} else {
-		seq = k.demands.ledger.Receive(r, signals.Reload, "")
-		k.demand(signals.Reload, seq, r)
-	}
-	k.sup.reply(req, protocol.TReply, protocol.Reply{Demand: seq})
+	k.sup.reply(req, protocol.TReply, protocol.Reply{Demand: k.enter(signals.Reload, r)})
 }
 
 func (k *Keeper) onOutcome(m protocol.Message) {

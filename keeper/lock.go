@@ -14,10 +14,10 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/proctree"
 )
 
-// lockName is the file whose lock makes a keeper the only one of its name. The
+// LockName is the file whose lock makes a keeper the only one of its name. The
 // lock is flock(2) on an open descriptor: the kernel drops it with the
 // process, so it cannot be stale. The pid inside is only for the message.
-const lockName = "keeper.lock"
+const LockName = "keeper.lock"
 
 // Running says that another keeper holds the name.
 type Running struct {
@@ -33,7 +33,7 @@ func (r *Running) Error() string {
 // lock takes the lock in dir. The file stays open, and locked, until the
 // process ends.
 func lock(name, dir string) (*os.File, error) {
-	path := filepath.Join(dir, lockName)
+	path := filepath.Join(dir, LockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open lock: %w", err)

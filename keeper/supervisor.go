@@ -107,10 +107,11 @@ func (k *Keeper) onSupervisorDeath(d death) {
 	}
 	ws := syscall.WaitStatus(d.exit.Status)
 	uptime := clock.Boot() - k.sup.startedAt
-	k.sup.release()
 	retired := k.sup.retiring
-	k.sup.pid, k.sup.link, k.sup.ready, k.sup.retiring = 0, nil, false, false
-	k.sup.unlinked, k.sup.ended, k.sup.over, k.sup.corpse = false, false, false, nil
+	k.sup.release()
+	k.sup = supervisor{
+		version: k.sup.version, former: k.sup.former, epoch: k.sup.epoch, everReady: k.sup.everReady, failures: k.sup.failures,
+	}
 	if k.quit != nil {
 		return
 	}

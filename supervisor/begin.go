@@ -95,7 +95,7 @@ func planChanges(p *protocol.Plan, c *config.Config, notes map[string][]byte) {
 	}
 }
 
-func isJobNote(key string) bool { return strings.Contains(key, ":") }
+func isJobNote(key string) bool { return strings.HasPrefix(key, jobKey) }
 
 // loadConfig reads the configuration of a supervisor that takes the place of
 // a crashed one: the one that was last accepted. Without one it is the first.

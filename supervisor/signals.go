@@ -32,7 +32,7 @@ func (s *Supervisor) onSignal(e protocol.Event) {
 	case signals.Snapshot:
 		s.snapshotOf(s.names, e)
 	case signals.Capture:
-		if v, ok := s.services[e.Key]; ok && v.cfg.Name == e.Key {
+		if _, ok := s.services[e.Key]; ok {
 			s.snapshotOf([]string{e.Key}, e)
 		}
 	case signals.Beat:

@@ -58,7 +58,7 @@ func (s *Supervisor) takeUpJobs(notes map[string][]byte, helpers map[string]reco
 func jobKeys(notes map[string][]byte) []string {
 	var keys []string
 	for key := range notes {
-		if strings.HasPrefix(key, jobKey) {
+		if isJobNote(key) {
 			keys = append(keys, key)
 		}
 	}

@@ -15,11 +15,8 @@ import (
 	"github.com/vigil-supervisor/vigil/control"
 	"github.com/vigil-supervisor/vigil/control/client"
 	"github.com/vigil-supervisor/vigil/internal/place"
+	"github.com/vigil-supervisor/vigil/keeper"
 )
-
-// keeperLock is the file in the runtime directory that a keeper holds open, and
-// that has its pid.
-const keeperLock = "keeper.lock"
 
 // A vigil whose supervisor is being replaced is asked again every askAgain, for
 // reachTime at most.
@@ -102,7 +99,7 @@ func (a *app) follow(ctx context.Context, stream func(context.Context) error) er
 // names lives and holds that file open. The lock itself is not tried: a keeper
 // that starts at that moment would find it taken.
 func keeperRuns(runtime string) bool {
-	path := filepath.Join(runtime, keeperLock)
+	path := filepath.Join(runtime, keeper.LockName)
 	f, err := os.Open(path)
 	if err != nil {
 		return false

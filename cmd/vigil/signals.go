@@ -72,7 +72,7 @@ func (a *app) listSignals(ctx context.Context, limit int) (list []control.Signal
 	if err != nil {
 		return nil, err
 	}
-	kept, bad, err := ledger.Read(filepath.Join(p.State, "signals.jsonl"))
+	kept, bad, err := ledger.Read(filepath.Join(p.State, ledger.FileName))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(kept) == 0 {
 		return nil, asked
 	}

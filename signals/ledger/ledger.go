@@ -50,6 +50,9 @@ type Ledger struct {
 // unanswered is the outcome of what a former keeper left without one.
 const unanswered = "unknown: vigil ended before it was answered"
 
+// FileName is the name of the ledger's file in a state directory.
+const FileName = "signals.jsonl"
+
 // Open reads the tail of the file at path and of its predecessor (path with
 // ".1"), and goes on with its sequence. The ledger works whatever the file does:
 // an error says only that nothing is kept on disk for now; it is tried again
