@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,10 +16,11 @@ import (
 type eventRing struct {
 	seq       uint64
 	list      []control.Event
+	log       *eventLog                      // nil: they end with us
 	followers map[chan control.Event]*uint64 // value: how many it lost
 }
 
-func (r *eventRing) add(e control.Event) {
+func (r *eventRing) add(e control.Event) control.Event {
 	r.seq++
 	e.Seq = r.seq
 	r.list = append(r.list, e)
@@ -32,6 +34,7 @@ func (r *eventRing) add(e control.Event) {
 			*lost++
 		}
 	}
+	return e
 }
 
 func (r *eventRing) follow() chan control.Event {
@@ -49,7 +52,7 @@ func (r *eventRing) unfollow(ch chan control.Event) { delete(r.followers, ch) }
 // timeline, in the log.
 func (s *Supervisor) event(service, kind, text string) {
 	now := time.Now().UTC()
-	s.events.add(control.Event{Time: now, Service: service, Kind: kind, Text: text})
+	s.logEvent(s.events.add(control.Event{Time: now, Service: service, Kind: kind, Text: text}))
 	name := ""
 	if v, ok := s.services[service]; ok {
 		name = service + ": "
@@ -71,6 +74,10 @@ func (t *timeline) add(m snapshot.Moment) {
 	if len(t.list) > maxTimeline {
 		t.list = append(t.list[:0:0], t.list[len(t.list)-maxTimeline/2:]...)
 	}
+}
+
+func (t *timeline) has(at time.Time, text string) bool {
+	return slices.ContainsFunc(t.list, func(m snapshot.Moment) bool { return m.Text == text && m.Time.Equal(at) })
 }
 
 func (t *timeline) copy() []snapshot.Moment { return append([]snapshot.Moment(nil), t.list...) }

@@ -1,10 +1,7 @@
 package supervisor
 
 import (
-	"os"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
@@ -18,6 +15,9 @@ const (
 	closeTime    = 3 * time.Second
 	serverTime   = 500 * time.Millisecond // for clients to take their answers
 )
+
+// handedOver names nothing: dropping it only asks the keeper for an answer.
+const handedOver = "vigil/handed-over"
 
 // handOver brings all that is known to the keeper before we end: what has been
 // read from a service exists nowhere else. Clients are refused from now on,
@@ -39,16 +39,11 @@ func (s *Supervisor) handOver() {
 	}()
 	s.runUntil(&silent)
 	s.drain()
-	file, err := s.events.file()
-	if err != nil {
-		s.log.Warn("cannot hand events over", zap.Error(err))
-		return
-	}
-	defer file.Close()
 	// The keeper answers in order: then it also knows what was sent before.
 	known := false
-	s.check(s.keeper.send(protocol.TPutFile, protocol.Name{Name: eventsFile}, []*os.File{file}, func(protocol.Message) { known = true }))
+	s.check(s.keeper.send(protocol.TDropFile, protocol.Name{Name: handedOver}, nil, func(protocol.Message) { known = true }))
 	s.runUntil(&known)
+	s.events.log = nil // the memory is the successor's from now on
 }
 
 // runUntil carries out tasks until one of them has set done.
