@@ -62,6 +62,7 @@ type Service struct {
 	Heartbeat          Heartbeat         `json:"heartbeat"`
 	Capture            Capture           `json:"capture"`
 	Log                Log               `json:"log"`
+	Threads            []Thread          `json:"threads,omitempty"` // in the order of the file
 
 	seen *seen
 }
@@ -79,8 +80,9 @@ func (r Ready) Set() bool { return r.Notify || r.FD != 0 || r.After != 0 }
 
 // Heartbeat holds the two thresholds of silence. Both 0: no beats expected.
 type Heartbeat struct {
-	Timeout time.Duration `json:"timeout,omitempty"`
-	Suspect time.Duration `json:"suspect,omitempty"`
+	Timeout    time.Duration `json:"timeout,omitempty"`
+	Suspect    time.Duration `json:"suspect,omitempty"`
+	Activities int           `json:"activities"` // slots of the shared page; 0: no page
 }
 
 // Capture says what is kept when a service dies or hangs.
@@ -120,7 +122,7 @@ func (s Service) Hash() string {
 	return digest([]any{
 		s.Name, s.Command, s.User, s.Group, s.Groups, s.Directory, s.Environment, s.InheritEnvironment,
 		s.Umask, s.Limits, s.Nice, s.OOMScoreAdj, s.NoNewPrivileges, s.Runtime,
-		s.Capture.CoreLimit, s.Ready.Notify, s.Ready.FD, s.Heartbeat.Timeout, // these reach the service as limit, descriptor, environment
+		s.Capture.CoreLimit, s.Ready.Notify, s.Ready.FD, s.Heartbeat.Timeout, s.Heartbeat.Activities, // these reach the service as limit, descriptor, environment
 	})
 }
 

@@ -32,6 +32,8 @@ func (d *decoder) table(rows []row, t target, n *node, prefix string, seen *seen
 		switch {
 		case r.later:
 			d.fail(e.at, "key %q %s", key, notYet)
+		case r.open != nil:
+			d.tables(r, t, e.value, key)
 		case r.sub != nil && d.isTable(e.value, key):
 			d.table(r.sub, t, e.value, key, seen)
 		case r.sub == nil:
@@ -39,6 +41,27 @@ func (d *decoder) table(rows []row, t target, n *node, prefix string, seen *seen
 		}
 		if d.count > before {
 			seen.refuse(key)
+		}
+	}
+}
+
+// maxTables bounds an array of tables.
+const maxTables = 64
+
+// tables reads an array of tables, written as [[headers]] or inline.
+func (d *decoder) tables(r row, t target, n *node, key string) {
+	if n.kind != unstable.ArrayTable && n.kind != unstable.Array {
+		d.fail(n.at, "%s must be an array of tables ([[service.NAME.%s]]), not %s", key, key, kindName(n.kind))
+		return
+	}
+	for i, item := range n.items {
+		if i == maxTables {
+			d.fail(item.at, "there are more than %d tables %q", maxTables, key)
+			return
+		}
+		if d.isTable(item, key) {
+			of := newSeen(item.at)
+			d.table(r.sub, r.open(t, of), item, key, of)
 		}
 	}
 }

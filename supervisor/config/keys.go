@@ -91,7 +91,7 @@ func partRows() []row {
 		tableRow("heartbeat", "Signs of life by sd_notify (WATCHDOG=1). With a timeout the service gets WATCHDOG_USEC.", heartbeatRows()),
 		tableRow("capture", "What is kept of a service that hangs or crashes.", captureRows()),
 		tableRow("log", "Where its output goes.", logRows()),
-		laterRow("thread", takesTables, "Threads that must exist or move."),
+		tablesRow("thread", "Threads that must exist or move, as /proc/PID/task shows them. The program need not know.", threadRows(), openThread),
 		laterRow("probe", takesTables, "Probes from outside."),
 		laterRow("output", takesTables, "Lines of output as signs."),
 	}

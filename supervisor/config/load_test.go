@@ -72,7 +72,7 @@ min_free = "5GiB"
 		"signal":    s.StopSignal == syscall.SIGINT,
 		"tail":      s.OutputTail == 1<<20 && !s.Autostart,
 		"restart":   s.Restart == restart.Policy{Mode: restart.OnFailure, Min: time.Second, Max: 2 * time.Second, Factor: 3, Jitter: 0.5, ResetAfter: 5 * time.Minute, LimitStarts: 3, LimitWithin: time.Hour},
-		"heartbeat": s.Heartbeat == Heartbeat{10 * time.Second, 6 * time.Second},
+		"heartbeat": s.Heartbeat == Heartbeat{Timeout: 10 * time.Second, Suspect: 6 * time.Second, Activities: 63},
 		"capture":   s.Capture.Budget == 5*time.Second && !s.Capture.Variables && s.Capture.CoreLimit == 0,
 		"log":       s.Log.MaxSize == 1e6 && s.Log.Keep == 2,
 		"incidents": c.Incidents.MaxBytes == 1<<30 && c.Incidents.MinFree == Free{Bytes: 5 << 30} && c.Incidents.MaxAge == 30*24*time.Hour,

@@ -23,7 +23,11 @@ func reference(t *testing.T) string {
 	var later []string
 	var walk func(title string, r row)
 	walk = func(title string, r row) {
-		fmt.Fprintf(&b, "\n## `[%s]`\n\n", title)
+		if r.open != nil {
+			fmt.Fprintf(&b, "\n## `[[%s]]`\n\n", title)
+		} else {
+			fmt.Fprintf(&b, "\n## `[%s]`\n\n", title)
+		}
 		if r.doc != "" {
 			fmt.Fprintf(&b, "%s\n\n", r.doc)
 		}
@@ -33,7 +37,7 @@ func reference(t *testing.T) string {
 			case s.later:
 				later = append(later, fmt.Sprintf("| `%s.%s` | %s | %s |\n", title, s.name, s.takes, s.doc))
 			case s.sub != nil:
-				fmt.Fprintf(&b, "| `%s` | table |  | [below](#%s) |\n", s.name, anchor(title+"."+s.name))
+				fmt.Fprintf(&b, "| `%s` | %s |  | [below](#%s) |\n", s.name, s.words(), anchor(title+"."+s.name))
 			default:
 				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.name, s.words(), s.initial(), s.doc)
 			}
@@ -152,6 +156,9 @@ func TestDefaultsAreWhatTheRowsSay(t *testing.T) {
 	walk = func(rows []row, path string) {
 		for _, r := range rows {
 			key := strings.TrimPrefix(path+"."+r.name, ".")
+			if r.open != nil {
+				continue // TestDefaultsOfTables
+			}
 			if r.sub != nil {
 				walk(r.sub, key)
 				continue
@@ -175,6 +182,27 @@ func TestDefaultsAreWhatTheRowsSay(t *testing.T) {
 	walk(incidentRows(), "incidents")
 	if checked < 20 {
 		t.Errorf("only %d defaults were checked", checked)
+	}
+}
+
+// TestDefaultsOfTables is the same for the elements of arrays of tables.
+func TestDefaultsOfTables(t *testing.T) {
+	const service = "[service.a]\ncommand = [\"x\"]\n"
+	needed := map[string]string{"thread": "name = \"x*\"\n"}
+	for _, r := range serviceRows() {
+		if r.open == nil {
+			continue
+		}
+		head := service + "[[service.a." + r.name + "]]\n" + needed[r.name]
+		plain := mustLoad(t, head)
+		for _, sub := range r.sub {
+			if sub.def == "" || sub.later {
+				continue
+			}
+			if said := mustLoad(t, head+sub.name+" = "+sub.def+"\n"); plain.Hash != said.Hash {
+				t.Errorf("%s.%s = %s is not the default", r.name, sub.name, sub.def)
+			}
+		}
 	}
 }
 

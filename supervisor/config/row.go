@@ -18,7 +18,8 @@ type row struct {
 	high  int64    // 0: no bound of its own
 	enum  []string // of a string: all that it may be
 	doc   string
-	sub   []row                                // of a table
+	sub   []row                                // of a table, or of each table of an array
+	open  func(t target, s *seen) target       // of an array of tables: adds one with its defaults
 	set   func(d *decoder, t *target, n *node) // nil for a table, and for later
 	later bool                                 // known, and not supported by this version
 }
@@ -48,6 +49,7 @@ const (
 type target struct {
 	service   *Service
 	incidents *Incidents
+	thread    *Thread
 }
 
 // notYet is what a later row says.
@@ -120,6 +122,11 @@ func signalRow(name, def, doc string, field func(*target) *syscall.Signal) row {
 
 func tableRow(name, doc string, sub []row) row {
 	return row{name: name, takes: takesTable, doc: doc, sub: sub}
+}
+
+// tablesRow takes an array of tables, as [[service.NAME.thread]].
+func tablesRow(name, doc string, sub []row, open func(t target, s *seen) target) row {
+	return row{name: name, takes: takesTables, doc: doc, sub: sub, open: open}
 }
 
 func laterRow(name string, takes kind, doc string) row {

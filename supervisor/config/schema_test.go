@@ -66,6 +66,9 @@ func tableSchema(rows []row) object {
 }
 
 func valueSchema(r row) object {
+	if r.open != nil {
+		return object{"type": "array", "maxItems": maxTables, "items": tableSchema(r.sub)}
+	}
 	if r.sub != nil {
 		return tableSchema(r.sub)
 	}

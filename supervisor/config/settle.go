@@ -13,6 +13,7 @@ func (s *Service) settle(d *decoder) {
 	s.settleReady(d)
 	s.settleHeartbeat(d)
 	s.settleSignals(d)
+	s.settleThreads(d)
 	if s.Restart.Min > s.Restart.Max && s.seen.sound("restart.backoff.min", "restart.backoff.max") {
 		d.fail(s.seen.place("restart.backoff.min"), "min (%s) must not be longer than max (%s)", short(s.Restart.Min), short(s.Restart.Max))
 	}

@@ -71,6 +71,8 @@ func heartbeatRows() []row {
 			func(t *target) *time.Duration { return &t.service.Heartbeat.Timeout }).withUnset("none expected"),
 		durationRow("suspect", "", "Silence that is told, while nothing is done; shorter than timeout.", time.Millisecond,
 			func(t *target) *time.Duration { return &t.service.Heartbeat.Suspect }).withUnset("60 % of timeout"),
+		intRow("activities", "63", "Named activities that it can have in the shared page (VIGIL_HEARTBEAT_FD); 0: no page. 63 fit into 4 KiB.", 0, maxActivities,
+			func(t *target) *int { return &t.service.Heartbeat.Activities }),
 		laterRow("file", takesString, "A file whose freshness counts."),
 	}
 }
