@@ -28,6 +28,8 @@ type Service struct {
 	Status     string     `json:"status,omitempty"`   // STATUS= of sd_notify
 	Uptime     float64    `json:"uptime_seconds"`     // of the process
 	Heartbeat  *Heartbeat `json:"heartbeat,omitempty"`
+	Signs      []Sign     `json:"signs,omitempty"`              // of life, the worst first; at most MaxSigns
+	SignsMore  int        `json:"signs_more,omitempty"`         // how many there are beyond
 	NextStart  float64    `json:"next_start_seconds,omitempty"` // until the next start, in backoff
 	Incident   string     `json:"incident,omitempty"`           // id of the newest
 	Desired    string     `json:"desired"`                      // "up" or "down"
@@ -45,6 +47,19 @@ type Heartbeat struct {
 	Limit   float64 `json:"limit_seconds"`
 	Suspect float64 `json:"suspect_seconds"`
 	State   string  `json:"state"` // "ok", "suspect", "suspended", "waiting" (for the first beat)
+}
+
+// MaxSigns is how many signs of one service are told.
+const MaxSigns = 128
+
+// Sign is one sign of life as it stands.
+type Sign struct {
+	Name  string  `json:"name"`
+	Kind  string  `json:"kind"`  // activity heartbeat gimli thread probe file output
+	State string  `json:"state"` // healthy suspect confirmed suspended
+	Age   float64 `json:"age_seconds"`
+	Limit float64 `json:"limit_seconds"` // 0: none
+	Text  string  `json:"text,omitempty"`
 }
 
 // Output counts what a service wrote.

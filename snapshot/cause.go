@@ -19,13 +19,14 @@ const (
 	CauseKilled       Cause = "killed"        // somebody else killed it
 	CauseStartTimeout Cause = "start-timeout" // it did not become ready in time
 	CauseStartFailed  Cause = "start-failed"  // it could not be started at all
+	CauseStall        Cause = "stall"         // of no end: it was late, and came back
 	CauseRequested    Cause = "requested"     // an operator or the configuration asked
 )
 
 // Causes lists every cause that an end can have.
 var causes = []Cause{
 	CauseExit, CauseCrash, CauseHang, CauseThreadLost, CauseThreadStuck, CauseProbe,
-	CauseOOM, CauseKilled, CauseStartTimeout, CauseStartFailed, CauseRequested,
+	CauseOOM, CauseKilled, CauseStartTimeout, CauseStartFailed, CauseStall, CauseRequested,
 }
 
 // Causes returns every cause that an end can have.

@@ -27,6 +27,7 @@ const (
 	FileProcess  = "process.json"
 	FileTimeline = "timeline.json"
 	FileOutput   = "output.txt"
+	FileSuspect  = "suspect.json"
 	FileCapture  = "capture.json"
 	FileCore     = "core"
 	FileExe      = "exe"

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vigil-supervisor/vigil/control"
@@ -103,7 +104,24 @@ func (v *service) describe(now time.Duration) control.Service {
 		c.NextStart = (v.life.Deadline - now).Seconds()
 	}
 	c.Heartbeat = v.heartbeat(now)
+	c.Signs, c.SignsMore = signsOf(v.watch.List(now))
 	return c
+}
+
+// signsOf tells the signs, the worst first.
+func signsOf(list []watchdog.Standing) (signs []control.Sign, more int) {
+	slices.SortStableFunc(list, func(a, b watchdog.Standing) int { return int(b.State) - int(a.State) })
+	if len(list) > control.MaxSigns {
+		list, more = list[:control.MaxSigns], len(list)-control.MaxSigns
+	}
+	for _, s := range list {
+		state := s.State.String()
+		if s.Suspended {
+			state = "suspended"
+		}
+		signs = append(signs, control.Sign{Name: s.Name, Kind: s.Kind, State: state, Age: s.Age.Seconds(), Limit: s.Limit.Seconds(), Text: s.Text})
+	}
+	return signs, more
 }
 
 // limitations are what this machine or user does not allow, and a file that
@@ -124,7 +142,7 @@ func (v *service) heartbeat(now time.Duration) *control.Heartbeat {
 		return nil
 	}
 	h := &control.Heartbeat{Limit: v.limit.Seconds(), Suspect: v.suspectAfter().Seconds(), State: "waiting"}
-	sign := v.signs.Get(heartbeatSign)
+	sign := v.watch.beats.Get(heartbeatSign)
 	if sign == nil {
 		return h
 	}

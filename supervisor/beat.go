@@ -136,14 +136,14 @@ func (v *service) onSigns(m wire.Message) {
 	now := clock.Boot()
 	if m.Set.Has(wire.HasWatchdog) {
 		v.limit = m.Watchdog
-		if s := v.signs.Get(heartbeatSign); s != nil {
+		if s := v.watch.beats.Get(heartbeatSign); s != nil {
 			v.onMaybe(s.SetLimit(now, m.Watchdog))
 		} else {
 			v.arm()
 		}
 	}
 	if m.Set.Has(wire.HasExtend) {
-		for _, verdict := range v.signs.Extend(now, m.Extend) {
+		for _, verdict := range v.watch.Extend(now, m.Extend) {
 			v.onVerdict(verdict)
 		}
 		v.step(lifecycle.Event{Kind: lifecycle.EventExtend, Extend: m.Extend})
@@ -151,16 +151,42 @@ func (v *service) onSigns(m wire.Message) {
 	if m.Beat {
 		v.beat(now)
 	}
+	for _, name := range m.Beats {
+		v.namedBeat(now, name)
+	}
+	for _, name := range m.Idles {
+		v.onMaybe(v.watch.idle(now, name))
+	}
 	if m.Trigger {
-		v.confirm("it said WATCHDOG=trigger: it found itself broken")
+		v.confirm(snapshot.CauseHang, "it said WATCHDOG=trigger: it found itself broken")
 	}
 }
 
 // beat takes a beat, by a datagram or by a signal.
 func (v *service) beat(now time.Duration) {
-	if s := v.signs.Get(heartbeatSign); s != nil {
+	if s := v.watch.beats.Get(heartbeatSign); s != nil {
 		v.onMaybe(s.Beat(now))
 	}
+}
+
+// namedBeat takes a beat of one activity, X_VIGIL_BEAT. It is expected from its
+// first beat on, until it says that it is idle.
+func (v *service) namedBeat(now time.Duration, name string) {
+	if s := v.watch.beats.Get(name); s != nil {
+		v.onMaybe(s.Beat(now))
+		return
+	}
+	if v.limit == 0 || !v.isUp() {
+		return // nothing is expected, or not yet
+	}
+	if err := v.watch.beats.Add(watchdog.NewSign(name, v.limit, v.suspectAfter(), now)); err != nil && !v.watch.full {
+		v.watch.full = true
+		v.s.event(v.cfg.Name, "alert", err.Error())
+	}
+}
+
+func (v *service) isUp() bool {
+	return v.life.State == lifecycle.Running || v.life.State == lifecycle.Suspect
 }
 
 // onPhases takes what moves the state.
@@ -181,11 +207,10 @@ func (v *service) arm() {
 	if v.limit == 0 {
 		v.limit = v.cfg.Heartbeat.Timeout
 	}
-	up := v.life.State == lifecycle.Running || v.life.State == lifecycle.Suspect
-	if v.limit == 0 || !up || v.signs.Get(heartbeatSign) != nil {
+	if v.limit == 0 || !v.isUp() || v.watch.beats.Get(heartbeatSign) != nil {
 		return
 	}
-	if err := v.signs.Add(watchdog.NewSign(heartbeatSign, v.limit, v.suspectAfter(), clock.Boot())); err != nil {
+	if err := v.watch.beats.Add(watchdog.NewSign(heartbeatSign, v.limit, v.suspectAfter(), clock.Boot())); err != nil {
 		v.s.event(v.cfg.Name, "alert", err.Error())
 	}
 }
@@ -201,7 +226,7 @@ func (v *service) suspectAfter() time.Duration {
 
 // disarm forgets the signs of an instance that is over.
 func (v *service) disarm() {
-	v.signs = watchdog.Signs{}
+	v.watch = watch{}
 	v.limit = v.cfg.Heartbeat.Timeout
 	v.members().Store(nil)
 }
@@ -219,17 +244,41 @@ func (v *service) onVerdict(d watchdog.Verdict) {
 	}
 	switch d.To {
 	case watchdog.Suspect:
-		v.s.event(v.cfg.Name, "suspect", d.Text)
-		v.step(lifecycle.Event{Kind: lifecycle.EventSuspect, Instance: v.life.Instance, Cause: snapshot.CauseHang, Sentence: d.Text})
+		v.onSuspect(d)
 	case watchdog.Healthy:
-		v.s.event(v.cfg.Name, "recovered", d.Text)
-		v.step(lifecycle.Event{Kind: lifecycle.EventRecovered, Instance: v.life.Instance})
+		v.onRecovered(d)
 	case watchdog.Confirmed:
-		v.confirm(d.Text)
+		v.confirm(d.Cause, d.Text)
 	}
 }
 
-func (v *service) confirm(text string) {
-	v.s.event(v.cfg.Name, "verdict", "hang: "+text)
-	v.step(lifecycle.Event{Kind: lifecycle.EventConfirmed, Instance: v.life.Instance, Cause: snapshot.CauseHang, Sentence: text})
+// onSuspect: something is late. Light evidence is taken, nothing is killed.
+func (v *service) onSuspect(d watchdog.Verdict) {
+	v.s.event(v.cfg.Name, "suspect", d.Text)
+	if !v.isUp() {
+		return
+	}
+	if v.watch.late == nil {
+		v.watch.late = map[string]string{}
+	}
+	v.watch.late[d.Sign] = d.Text
+	v.beginStall(d.Text)
+	v.step(lifecycle.Event{Kind: lifecycle.EventSuspect, Instance: v.life.Instance, Cause: d.Cause, Sentence: d.Text})
+}
+
+// onRecovered: it came after all. With the last of its late signs the service is
+// well again.
+func (v *service) onRecovered(d watchdog.Verdict) {
+	v.s.event(v.cfg.Name, "recovered", d.Text)
+	delete(v.watch.late, d.Sign)
+	if len(v.watch.late) > 0 {
+		return
+	}
+	v.step(lifecycle.Event{Kind: lifecycle.EventRecovered, Instance: v.life.Instance})
+	v.endStall(d.Text)
+}
+
+func (v *service) confirm(cause snapshot.Cause, text string) {
+	v.s.event(v.cfg.Name, "verdict", string(cause)+": "+text)
+	v.step(lifecycle.Event{Kind: lifecycle.EventConfirmed, Instance: v.life.Instance, Cause: cause, Sentence: text})
 }

@@ -61,6 +61,9 @@ func TestHang(t *testing.T) {
 	if full.Process == nil || len(full.Process.Threads) == 0 || len(full.Timeline) == 0 || len(full.Output) == 0 {
 		t.Errorf("process, timeline or output is missing: %v", full.Problems)
 	}
+	if _, err := os.Stat(v.path("state", "incidents", i.ID, snapshot.FileSuspect)); err != nil {
+		t.Errorf("what was seen at the suspicion is not there: %v", err)
+	}
 	if _, err := os.Stat(v.path("state", "incidents", i.ID, snapshot.FileCore)); err == nil {
 		t.Error("the memory of the service was kept")
 	}

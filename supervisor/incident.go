@@ -17,12 +17,14 @@ import (
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/analyze"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
+	"github.com/vigil-supervisor/vigil/supervisor/logs"
 )
 
 // complete writes what the supervisor knows beside what the helper found, and
 // closes the incident. It runs on a goroutine of the job.
 func (j *job) complete() (snapshot.Incident, error) {
 	j.settle()
+	j.keepSuspicion()
 	j.mergeCapture()
 	j.keepCore()
 	if !j.capture.KeepCore {
@@ -212,11 +214,15 @@ func (j *job) allOutput() string {
 
 // output is the last output of the instance, as far as we have read it.
 func (j *job) output() string {
-	if j.inst == nil {
+	return outputOf(j.inst)
+}
+
+func outputOf(inst *logs.Instance) string {
+	if inst == nil {
 		return ""
 	}
 	var b strings.Builder
-	for _, l := range j.inst.Lines(-1) {
+	for _, l := range inst.Lines(-1) {
 		fmt.Fprintf(&b, "%s %s %s\n", l.Wall.UTC().Format("2006-01-02T15:04:05.000Z"), l.Stream, l.Text)
 	}
 	return b.String()

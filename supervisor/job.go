@@ -50,6 +50,8 @@ type job struct {
 	deadline time.Duration
 	stderr   *tailBuffer // the helper's last words
 	over     bool
+
+	suspicion *stall // that came before, nil when there was none
 }
 
 // captureRules is what the configuration says of the capture.
@@ -82,6 +84,9 @@ func (v *service) newJob(a lifecycle.Action) *job {
 		inst: v.inst, readers: v.readers, runtime: v.runtime, exe: v.exe,
 		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), startWall: v.startWall,
 		capture: captureRules{Budget: v.cfg.Capture.Budget, Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables},
+	}
+	if v.stall != nil && v.stall.instance == v.started.Instance && a.Cause != snapshot.CauseRequested {
+		j.suspicion, v.stall = v.stall, nil
 	}
 	host, _ := os.Hostname()
 	j.incident = snapshot.Incident{

@@ -32,7 +32,7 @@ func (v *service) perform(a lifecycle.Action) {
 		v.sentence = string(a.Cause) + ": " + a.Sentence
 		v.takeJob().evidence()
 	case lifecycle.ActionSuspendBeats:
-		v.signs.Suspend()
+		v.watch.Suspend()
 	case lifecycle.ActionResumeBeats:
 		v.resumeBeats()
 	case lifecycle.ActionAnnounce:
@@ -55,7 +55,7 @@ func (v *service) resumeBeats() {
 	if v.stopped != 0 {
 		return
 	}
-	for _, d := range v.signs.Resume(clock.Boot()) {
+	for _, d := range v.watch.Resume(clock.Boot()) {
 		v.s.later(func() { v.onVerdict(d) })
 	}
 }

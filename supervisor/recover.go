@@ -143,11 +143,15 @@ func (v *service) recoverChild(c recoveredChild) {
 		v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: c.Started.Instance})
 	}
 	v.arm()
+	if v.life.State == lifecycle.Suspect {
+		// Who suspected it is gone; every sign has its whole limit again.
+		v.step(lifecycle.Event{Kind: lifecycle.EventRecovered, Instance: v.life.Instance})
+	}
 	if v.life.State == lifecycle.Stopping && v.life.Asked && v.life.Alive && c.Exit == nil && v.stopSent != v.life.Instance {
 		v.sendStop() // meant, and perhaps never sent
 	}
 	if c.Stopped != 0 {
-		v.signs.Suspend()
+		v.watch.Suspend()
 	}
 	if v.s.welcome.Beginning == protocol.BeginCandidate {
 		return // a reload is no event for those that it leaves alone

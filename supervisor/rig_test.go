@@ -75,6 +75,10 @@ func play(role string) int {
 		touch("got-term")
 		go func() { <-term; touch("second-term") }()
 		waitFor("go")
+	case "named":
+		return playNamed(term)
+	case "pausing":
+		return playPausing(term)
 	case "notify":
 		waitFor("rubbish")
 		say(string(bytes.Repeat([]byte("x"), 64<<10)))
@@ -102,6 +106,41 @@ func play(role string) int {
 		}
 	}
 	return 0
+}
+
+// playNamed beats, and has an activity that beats except while there is a file
+// "hold".
+func playNamed(term <-chan os.Signal) int {
+	say("READY=1")
+	tick := time.NewTicker(20 * time.Millisecond)
+	for {
+		say("WATCHDOG=1")
+		if _, err := os.Stat("hold"); err != nil {
+			say("X_VIGIL_BEAT=flusher")
+		}
+		select {
+		case <-term:
+			return 0
+		case <-tick.C:
+		}
+	}
+}
+
+// playPausing beats, by the name of an activity too, except while there is a
+// file "hold".
+func playPausing(term <-chan os.Signal) int {
+	say("READY=1")
+	tick := time.NewTicker(20 * time.Millisecond)
+	for {
+		if _, err := os.Stat("hold"); err != nil {
+			say("WATCHDOG=1\nX_VIGIL_BEAT=flusher")
+		}
+		select {
+		case <-term:
+			return 0
+		case <-tick.C:
+		}
+	}
 }
 
 // playBeat writes numbered lines and beats.

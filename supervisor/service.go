@@ -44,7 +44,9 @@ type service struct {
 	socket   *os.File
 	receiver *watchdog.Receiver
 	belongs  atomic.Pointer[procbelong.Members]
-	signs    watchdog.Signs
+	watch    watch
+	stall    *stall // the suspicion at present
+	stalls   stalls
 	limit    time.Duration // of the heartbeat, 0: none is expected
 
 	timeline  timeline
@@ -141,14 +143,14 @@ func (v *service) save() {
 // next is when the loop has to look at the service again; 0: never by time.
 func (v *service) next() time.Duration {
 	at := v.life.Deadline
-	if sign, ok := v.signs.Next(); ok && (at == 0 || sign < at) {
+	if sign, ok := v.watch.Next(); ok && (at == 0 || sign < at) {
 		at = sign
 	}
 	return at
 }
 
 func (v *service) onTime(now time.Duration) {
-	for _, verdict := range v.signs.Check(now) {
+	for _, verdict := range v.watch.Check(now) {
 		v.onVerdict(verdict)
 	}
 	if v.life.Deadline > 0 && now >= v.life.Deadline {
@@ -314,7 +316,7 @@ func (v *service) onStopContinue(e protocol.Event) {
 	now := clock.Boot()
 	if e.Kind == protocol.EventStopped {
 		v.stopped = e.Number
-		v.signs.Suspend()
+		v.watch.Suspend()
 		v.s.event(v.cfg.Name, "stopped", "somebody stopped it ("+signals.Name(sig(e.Number))+"): beats are not judged until it continues")
 		return
 	}
@@ -323,7 +325,7 @@ func (v *service) onStopContinue(e protocol.Event) {
 	}
 	v.stopped = 0
 	if v.life.State != lifecycle.Freezing {
-		for _, verdict := range v.signs.Resume(now) {
+		for _, verdict := range v.watch.Resume(now) {
 			v.onVerdict(verdict)
 		}
 	}

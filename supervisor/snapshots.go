@@ -64,7 +64,7 @@ func (s *Supervisor) nextSnapshot() {
 		}
 		s.event(w.service, "capture", fmt.Sprintf("taking a snapshot of pid %d, which runs on: %s asked for it", v.started.PID, w.from))
 		j := v.newJob(lifecycle.Action{Kind: lifecycle.ActionCapture, Cause: snapshot.CauseRequested, Sentence: "a snapshot was asked for by " + w.from + "; the service runs on"})
-		v.signs.Suspend() // it stands still for a moment, by our doing
+		v.watch.Suspend() // it stands still for a moment, by our doing
 		s.snapshots.running = j
 		j.onFree = func(failure string) {
 			s.snapshots.running = nil

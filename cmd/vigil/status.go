@@ -22,10 +22,11 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status [SERVICE...]",
 		Short: "Show services: state, pid, uptime, beats, restarts, and why",
 		Long: "Show services: state, pid, uptime, restarts, readiness, the age of the last beat\n" +
-			"against its limit, and why. Without --name it shows the default instance, or all\n" +
-			"that run when that one does not. With --pid it prints one number a line: the pid of\n" +
-			"vigil itself, which takes the signals, or of each SERVICE. Exit code 3: nothing runs,\n" +
-			"or no such service.",
+			"against its limit, and why. Of each SERVICE that is named every sign of life follows,\n" +
+			"with its age, its limit and its state. Without --name it shows the default instance,\n" +
+			"or all that run when that one does not. With --pid it prints one number a line: the\n" +
+			"pid of vigil itself, which takes the signals, or of each SERVICE. Exit code 3: nothing\n" +
+			"runs, or no such service.",
 		Example: "  vigil status --json web",
 		RunE: a.do(func(cmd *cobra.Command, services []string) error {
 			if pid {
@@ -113,6 +114,9 @@ func (a *app) status(ctx context.Context, names []string, json bool) error {
 		fmt.Fprintln(a.out, harmlessCell(h))
 	}
 	fmt.Fprint(a.out, a.statusTable(services))
+	if len(names) > 0 {
+		fmt.Fprint(a.out, a.signsTable(services))
+	}
 	a.limitations(limits, services)
 	for _, o := range others {
 		a.note("instance %s runs too: vigil --name %s status", o.name, o.name)
@@ -153,6 +157,34 @@ func (a *app) statusTable(services []control.Service) string {
 		})
 	}
 	return a.table(rows)
+}
+
+// signsTable shows every sign of life of services that were named.
+func (a *app) signsTable(services []control.Service) string {
+	rows := [][]cell{{{"SERVICE", "1"}, {"SIGN", "1"}, {"KIND", "1"}, {"STATE", "1"}, {"AGE", "1"}, {"LIMIT", "1"}, {"", ""}}}
+	more := ""
+	for _, s := range services {
+		for _, one := range s.Signs {
+			limit := "-"
+			if one.Limit > 0 {
+				limit = span(seconds(one.Limit))
+			}
+			color := ""
+			if one.State != "healthy" {
+				color = "33"
+			}
+			rows = append(rows, []cell{
+				{s.Service, ""}, {one.Name, ""}, {one.Kind, ""}, {one.State, color}, {span(seconds(one.Age)), ""}, {limit, ""}, {one.Text, ""},
+			})
+		}
+		if s.SignsMore > 0 {
+			more += fmt.Sprintf("%s has %d more signs\n", s.Service, s.SignsMore)
+		}
+	}
+	if len(rows) == 1 {
+		return ""
+	}
+	return "\n" + a.table(rows) + more
 }
 
 // stateColor is green for what is well, yellow for what moves, red for the end.

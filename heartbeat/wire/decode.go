@@ -77,7 +77,9 @@ func (m *Message) assign(name, value string) {
 		}
 		m.flag(&m.Beat, name, value)
 	case "X_VIGIL_BEAT":
-		m.beat(value)
+		m.activity(&m.Beats, name, value)
+	case "X_VIGIL_IDLE":
+		m.activity(&m.Idles, name, value)
 	case "FDSTORE", "FDSTOREREMOVE", "FDNAME", "FDPOLL", "MAINPIDFD", "MAINPIDFDID":
 		if !slices.Contains(m.Unsupported, name) {
 			m.Unsupported = append(m.Unsupported, name)
@@ -160,12 +162,12 @@ func (m *Message) access(value string) {
 	}
 }
 
-func (m *Message) beat(name string) {
+func (m *Message) activity(list *[]string, assignment, name string) {
 	if !ValidBeatName(name) {
-		m.invalid("X_VIGIL_BEAT", name, "want 1 to 64 letters, digits and . _ - : / @")
+		m.invalid(assignment, name, "want 1 to 64 letters, digits and . _ - : / @")
 		return
 	}
-	m.Beats = append(m.Beats, name)
+	*list = append(*list, name)
 }
 
 // invalid notes a refused value; at most MaxAssignments of them, each short.

@@ -67,6 +67,7 @@ type Message struct {
 	NotifyAccess string        // NOTIFYACCESS: none, main, exec or all
 
 	Beats []string // the names of X_VIGIL_BEAT, valid ones only
+	Idles []string // the names of X_VIGIL_IDLE, valid ones only
 
 	// Unsupported names the assignments that systemd would obey and vigil
 	// does not (FDSTORE and its kin, MAINPIDFD), each once.
@@ -83,5 +84,5 @@ type Message struct {
 // Empty says that the datagram told nothing that vigil acts on.
 func (m *Message) Empty() bool {
 	return !m.Ready && !m.Reloading && !m.Stopping && !m.Beat && !m.Trigger &&
-		!m.Barrier && !m.RestartReset && m.Set == 0 && len(m.Beats) == 0
+		!m.Barrier && !m.RestartReset && m.Set == 0 && len(m.Beats) == 0 && len(m.Idles) == 0
 }

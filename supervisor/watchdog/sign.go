@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
 // State of a sign of life.
@@ -37,6 +39,8 @@ type Verdict struct {
 	To   State         // state now
 	At   time.Duration // CLOCK_BOOTTIME of the change
 	Text string        // one plain sentence: "no beat for 2.1s (limit 2s)"
+
+	Cause snapshot.Cause // of the end that a confirmed one leads to
 }
 
 // never is the deadline of a sign that waits for nothing.
@@ -166,7 +170,7 @@ func (s *Sign) SetLimit(now, limit time.Duration) (Verdict, bool) {
 	}
 	limit = max(limit, 0)
 	s.limit, s.suspect = thresholds(limit, time.Duration(float64(limit)*share))
-	return s.restart(now, fmt.Sprintf("limit is now %s", limit))
+	return s.restart(now, Confirmed, fmt.Sprintf("limit is now %s", limit))
 }
 
 // Suspend stops judging: the process is frozen, stopped by an operator, traced,
@@ -174,29 +178,38 @@ func (s *Sign) SetLimit(now, limit time.Duration) (Verdict, bool) {
 func (s *Sign) Suspend() { s.suspended = true }
 
 // Resume judges again and gives the sign its whole limit from now on: whoever
-// was stopped could not beat. A suspicion is withdrawn.
+// was stopped could not beat. A suspicion is withdrawn, and so is a verdict that
+// the owner did not carry out.
 func (s *Sign) Resume(now time.Duration) (Verdict, bool) {
 	s.suspended = false
-	return s.restart(now, "judged again from now on")
+	return s.restart(now, Healthy, "judged again from now on")
 }
 
-func (s *Sign) restart(now time.Duration, text string) (Verdict, bool) {
+// restart gives the whole limit from now on. In the state kept nothing changes.
+func (s *Sign) restart(now time.Duration, kept State, text string) (Verdict, bool) {
 	s.last, s.until = max(s.last, now), 0
-	if s.state != Suspect {
+	if s.state == Healthy || s.state == kept {
 		return Verdict{}, false
 	}
 	return s.become(Healthy, now, text), true
 }
 
 func (s *Sign) become(to State, now time.Duration, text string) Verdict {
-	v := Verdict{Sign: s.name, From: s.state, To: to, At: now, Text: text}
+	v := Verdict{Sign: s.name, From: s.state, To: to, At: now, Text: text, Cause: snapshot.CauseHang}
 	s.state = to
 	return v
 }
 
+// Standing is what there is to say of the sign at now.
+func (s *Sign) Standing(now time.Duration) Standing {
+	return Standing{
+		Name: s.name, Kind: KindHeartbeat, State: s.state, Age: max(now-s.last, 0), Limit: s.limit, Suspended: s.suspended,
+	}
+}
+
 // noun is "beat" for the sign of the whole service, which has no name.
 func (s *Sign) noun() string {
-	if s.name == "" {
+	if s.name == "" || s.name == "heartbeat" {
 		return "beat"
 	}
 	return "beat of " + s.name

@@ -151,7 +151,7 @@ func TestSigns(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	all.Resume(5000 * s)
-	if at, _ := all.Next(); at != 5004*s {
+	if at, _ := all.Next(); at != 5002*s {
 		t.Errorf("%v", at)
 	}
 }

@@ -40,6 +40,20 @@ func (s *Signs) Add(sign *Sign) error {
 	return nil
 }
 
+// Remove forgets the sign of that name.
+func (s *Signs) Remove(name string) {
+	s.list = slices.DeleteFunc(s.list, func(o *Sign) bool { return o.name == name })
+}
+
+// List says how every sign stands.
+func (s *Signs) List(now time.Duration) []Standing {
+	all := make([]Standing, 0, len(s.list))
+	for _, sign := range s.list {
+		all = append(all, sign.Standing(now))
+	}
+	return all
+}
+
 // All returns the signs in the order in which they were added; the slice is
 // the caller's, the signs are not.
 func (s *Signs) All() []*Sign { return slices.Clone(s.list) }
