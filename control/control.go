@@ -36,7 +36,8 @@ type Service struct {
 	ExitCode   *int       `json:"exit_code,omitempty"`          // of the last end; 128+n for a signal
 	Cgroup     string     `json:"cgroup,omitempty"`
 	Output     Output     `json:"output"`
-	Refused    uint64     `json:"notify_refused,omitempty"` // datagrams of strangers or malformed ones
+	Notified   uint64     `json:"notify_datagrams,omitempty"` // taken from the service since this supervisor began
+	Refused    uint64     `json:"notify_refused,omitempty"`   // datagrams of strangers or malformed ones
 	Command    []string   `json:"command"`
 	Limitation []string   `json:"limitations,omitempty"` // what this machine or user does not allow, in words
 }

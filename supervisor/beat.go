@@ -88,6 +88,7 @@ func (v *service) onDatagram(e watchdog.Event) {
 		}
 		return
 	}
+	v.notified++
 	m := e.Message
 	v.ignored += uint64(m.Unknown + len(m.Invalid))
 	for _, bad := range m.Invalid {

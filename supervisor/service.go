@@ -51,6 +51,7 @@ type service struct {
 
 	timeline  timeline
 	status    string // STATUS= of sd_notify
+	notified  uint64 // datagrams taken
 	refused   uint64
 	ignored   uint64
 	incident  string // id of the newest

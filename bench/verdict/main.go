@@ -3,7 +3,9 @@
 // to the moment that the timeline of the incident gives for the verdict. Both
 // are CLOCK_BOOTTIME. The sending of the beat is in it.
 //
-//	go run ./bench/verdict [-n 30] [-timeout 300ms] [-vigil bin/vigil]
+//	go run ./bench/verdict [-n 30] [-timeout 300ms] [-load] [-vigil bin/vigil]
+//
+// With -load each processor has a process that spins, from the beginning on.
 package main
 
 import (
@@ -32,13 +34,24 @@ const (
 const patient = 30 * time.Second
 
 func main() {
+	rig.BurnIfAsked()
 	if path := os.Getenv(goVariable); path != "" {
 		exit(service(path, os.Getenv(beatVariable)))
 	}
 	n := flag.Int("n", 30, "hangs")
 	timeout := flag.Duration("timeout", 300*time.Millisecond, "heartbeat.timeout of the service")
 	vigil := flag.String("vigil", "bin/vigil", "the binary")
+	load := flag.Bool("load", false, "keep every processor busy")
 	flag.Parse()
+	if *load {
+		end, err := rig.Burn()
+		if err != nil {
+			exit(err)
+		}
+		err = run(*n, *timeout, *vigil)
+		end()
+		exit(err)
+	}
 	exit(run(*n, *timeout, *vigil))
 }
 
