@@ -58,7 +58,13 @@ func (v *service) listen() error {
 			// loop has heard of it.
 			return marked(home, pid), why
 		},
-		Deliver: func(e watchdog.Event) { v.s.post(func() { v.onDatagram(e) }) },
+		Deliver: func(e watchdog.Event) {
+			if e.Refused == "" && e.Message.OnlyBeat() {
+				v.takeBeat()
+				return
+			}
+			v.s.post(func() { v.onDatagram(e) })
+		},
 		Keep:    true,
 		Buffers: v.s.notifies,
 	})
@@ -161,6 +167,18 @@ func (v *service) onSigns(m wire.Message) {
 	if m.Trigger {
 		v.confirm(snapshot.CauseHang, "it said WATCHDOG=trigger: it found itself broken")
 	}
+}
+
+// takeBeat takes a datagram that only beats, on the receiver's goroutine: any
+// number of them that come while the loop is busy are one task for it.
+func (v *service) takeBeat() {
+	if v.beats.Add(1) > 1 {
+		return
+	}
+	v.s.post(func() {
+		v.notified += v.beats.Swap(0)
+		v.beat(clock.Boot())
+	})
 }
 
 // beat takes a beat, by a datagram or by a signal.

@@ -50,8 +50,9 @@ type service struct {
 	limit    time.Duration // of the heartbeat, 0: none is expected
 
 	timeline  timeline
-	status    string // STATUS= of sd_notify
-	notified  uint64 // datagrams taken
+	status    string        // STATUS= of sd_notify
+	beats     atomic.Uint64 // datagrams that only beat, taken and not yet told to the loop
+	notified  uint64        // datagrams taken
 	refused   uint64
 	ignored   uint64
 	incident  string // id of the newest

@@ -81,6 +81,16 @@ type Message struct {
 	Unknown int
 }
 
+// OnlyBeat says that the datagram is WATCHDOG=1 and nothing else.
+func (m *Message) OnlyBeat() bool {
+	if !m.Beat || m.Unknown > 0 || len(m.Invalid) > 0 || len(m.Unsupported) > 0 {
+		return false
+	}
+	rest := *m
+	rest.Beat = false
+	return rest.Empty()
+}
+
 // Empty says that the datagram told nothing that vigil acts on.
 func (m *Message) Empty() bool {
 	return !m.Ready && !m.Reloading && !m.Stopping && !m.Beat && !m.Trigger &&

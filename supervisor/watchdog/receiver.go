@@ -52,7 +52,8 @@ type Options struct {
 	Deliver func(Event)
 	// Keep leaves each datagram in the socket until its event is Done: should
 	// this process be killed before, whoever holds the socket then gets it again.
-	// READY=1 is said only once. Twice is possible, never is not.
+	// READY=1 is said only once. Twice is possible, never is not. A datagram that
+	// is a beat and nothing else is not kept.
 	Keep bool
 	// Buffers may be shared by receivers; nil makes some for this one.
 	Buffers *Buffers
@@ -135,6 +136,12 @@ func (r *Receiver) run() {
 			r.options.Deliver(event)
 			continue
 		}
+		if event.Refused == "" && event.Message.OnlyBeat() {
+			// Should we be killed now, a successor waits for the next one anyway.
+			err = r.drop(raw)
+			r.options.Deliver(event)
+			continue
+		}
 		err = r.deliverKept(raw, event)
 	}
 	// A RawConn of a closed file answers with an error of an internal package.
@@ -155,6 +162,11 @@ func (r *Receiver) deliverKept(raw syscall.RawConn, event Event) error {
 	case <-r.closing:
 		return os.ErrClosed
 	}
+	return r.drop(raw)
+}
+
+// drop takes out of the socket what was peeked at.
+func (r *Receiver) drop(raw syscall.RawConn) error {
 	var failed error
 	return errors.Join(raw.Control(func(fd uintptr) { failed = drop(int(fd)) }), failed)
 }
