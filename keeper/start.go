@@ -87,6 +87,7 @@ func (k *Keeper) prepare(c *child) (spawn.Spec, outputs, error) {
 	for _, r := range s.Rlimits {
 		spec.Rlimits = append(spec.Rlimits, spawn.Rlimit{Resource: r.Resource, Soft: r.Soft, Hard: r.Hard})
 	}
+	spec.Extra = append(spec.Extra, c.passed...)
 	for _, name := range s.Files {
 		fd, ok := k.files[name]
 		if !ok {
@@ -94,7 +95,9 @@ func (k *Keeper) prepare(c *child) (spawn.Spec, outputs, error) {
 		}
 		spec.Extra = append(spec.Extra, fd)
 	}
-	spec.Extra = append(spec.Extra, c.passed...)
+	if err := k.wipe(s.Wipe); err != nil {
+		return spec, none, err
+	}
 	if err := k.makeTree(c); err != nil {
 		return spec, none, err
 	}
@@ -111,6 +114,29 @@ func (k *Keeper) prepare(c *child) (spawn.Spec, outputs, error) {
 	spec.Stdout, spec.Stderr = ends.outWrite, ends.errWrite
 	c.pipes = [2]uint64{inode(ends.outRead), inode(ends.errRead)}
 	return spec, ends, err
+}
+
+// wipe punches holes, which read as zeros, also through mappings (fallocate(2),
+// tmpfs since Linux 3.5).
+func (k *Keeper) wipe(list []protocol.Wipe) error {
+	for _, w := range list {
+		fd, ok := k.files[w.Name]
+		if !ok {
+			return fmt.Errorf("cannot wipe descriptor %q: the keeper does not hold it", w.Name)
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return fmt.Errorf("cannot wipe descriptor %q: %w", w.Name, err)
+		}
+		if w.From < 0 || w.From >= st.Size {
+			return fmt.Errorf("cannot wipe descriptor %q: it has %d bytes, none from %d on", w.Name, st.Size, w.From)
+		}
+		err := unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, w.From, st.Size-w.From)
+		if err != nil {
+			return fmt.Errorf("cannot wipe descriptor %q: %w", w.Name, err)
+		}
+	}
+	return nil
 }
 
 // outputs are the descriptors that starting one child takes; -1 for none.

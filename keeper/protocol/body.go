@@ -126,14 +126,23 @@ type Start struct {
 	Rlimits     []Rlimit    `json:"rlimits,omitempty"`
 	NoNewPrivs  bool        `json:"no_new_privileges,omitempty"`
 	Output      Output      `json:"output"`
-	Files       []string    `json:"files,omitempty"` // names of kept descriptors: the child's 3, 4, ...
-	Passed      int         `json:"passed,omitempty"`
+	Passed      int         `json:"passed,omitempty"` // descriptors that come with the message: the child's 3, 4, ...
+	Files       []string    `json:"files,omitempty"`  // names of kept descriptors: the child's next ones
+	Wipe        []Wipe      `json:"wipe,omitempty"`   // of kept descriptors, before each start
 	Helper      bool        `json:"helper,omitempty"` // not a service: ends with the supervisor's interest in it
 	Again       bool        `json:"again,omitempty"`  // a standing order: once more, at once, should it die unasked
 
 	// How to end it should there be no supervisor to say so.
 	StopSignal  int           `json:"stop_signal,omitempty"`
 	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
+}
+
+// Wipe makes the bytes of a kept file zero from an offset on, so that nothing of
+// one instance is taken for a sign of the next: a standing order is carried out
+// without a supervisor.
+type Wipe struct {
+	Name string `json:"name"`
+	From int64  `json:"from"`
 }
 
 // Started is the answer to a Start that worked: execve has succeeded.
