@@ -141,6 +141,13 @@ func cutName(name string) string {
 // Words is a slot in shared memory. Both sides touch it by whole words only.
 type Words [SlotSize / 8]atomic.Uint64
 
+// Serial returns the serial of the last claim, whatever the state of the slot.
+func (w *Words) Serial() uint32 {
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], w[WordSerial].Load())
+	return binary.NativeEndian.Uint32(b[:])
+}
+
 // slotReads bounds how often a slot is read that others claim meanwhile.
 const slotReads = 4
 

@@ -28,8 +28,8 @@ func TestSlotComesBack(t *testing.T) {
 	for i, v := range EncodeSlot(want) {
 		w[i].Store(v)
 	}
-	if got, err := w.Slot(); err != nil || got != want {
-		t.Errorf("%+v, %v", got, err)
+	if got, err := w.Slot(); err != nil || got != want || w.Serial() != want.Serial {
+		t.Errorf("%+v, serial %d, %v", got, w.Serial(), err)
 	}
 }
 
