@@ -223,6 +223,11 @@ func (v *service) onPhases(m wire.Message) {
 
 // arm begins to expect beats, once the service is up.
 func (v *service) arm() {
+	v.armActivities()
+	v.armBeats()
+}
+
+func (v *service) armBeats() {
 	if v.limit == 0 {
 		v.limit = v.cfg.Heartbeat.Timeout
 	}
@@ -245,7 +250,7 @@ func (v *service) suspectAfter() time.Duration {
 
 // disarm forgets the signs of an instance that is over.
 func (v *service) disarm() {
-	v.watch = watch{}
+	v.watch, v.activities = watch{}, nil
 	v.limit = v.cfg.Heartbeat.Timeout
 	v.members().Store(nil)
 }
@@ -253,6 +258,12 @@ func (v *service) disarm() {
 func (v *service) onMaybe(verdict watchdog.Verdict, ok bool) {
 	if ok {
 		v.onVerdict(verdict)
+	}
+}
+
+func (v *service) onVerdicts(list []watchdog.Verdict) {
+	for _, d := range list {
+		v.onVerdict(d)
 	}
 }
 

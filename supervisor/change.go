@@ -123,6 +123,8 @@ func (s *Supervisor) forget(v *service) {
 	_ = os.Remove(v.socketPath())
 	s.ask(protocol.TPutNote, protocol.Note{Key: name})
 	s.ask(protocol.TDropFile, protocol.Name{Name: notifyFile(name)})
+	s.ask(protocol.TDropFile, protocol.Name{Name: pageFile(name)})
+	v.dropPage()
 	s.event(name, "removed", "it has stopped and is forgotten; its files stay")
 	go v.close(s.ctx)
 }

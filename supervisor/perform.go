@@ -156,6 +156,7 @@ func (v *service) request(start protocol.Start) {
 		return
 	}
 	start.Passed = len(files)
+	v.givePage(&start)
 	v.s.check(v.s.keeper.send(protocol.TStart, start, files, func(m protocol.Message) { v.onStartReply(start.Instance, m) }))
 	done()
 }

@@ -60,6 +60,7 @@ func (s *Supervisor) recoverService(cfg config.Service, rec recovered, c recover
 	s.names = append(s.names, cfg.Name)
 	v.limit, v.leaving = cfg.Heartbeat.Timeout, leaving
 	v.socket = rec.files[notifyFile(cfg.Name)]
+	v.recoverPage(rec.files[pageFile(cfg.Name)])
 	if err := v.recover(rec.notes[cfg.Name], c, has); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/control"
 	"github.com/vigil-supervisor/vigil/control/client"
+	"github.com/vigil-supervisor/vigil/heartbeat"
 )
 
 // vigilPath is the real binary, built once; the test binary plays services.
@@ -77,6 +78,8 @@ func play(role string) int {
 		waitFor("go")
 	case "named":
 		return playNamed(term)
+	case "activities":
+		return playActivities(term)
 	case "pausing":
 		return playPausing(term)
 	case "notify":
@@ -134,6 +137,40 @@ func playPausing(term <-chan os.Signal) int {
 	for {
 		if _, err := os.Stat("hold"); err != nil {
 			say("WATCHDOG=1\nX_VIGIL_BEAT=flusher")
+		}
+		select {
+		case <-term:
+			return 0
+		case <-tick.C:
+		}
+	}
+}
+
+// playActivities has two activities and a file for each that makes it wedge, and
+// one that has nothing to do.
+func playActivities(term <-chan os.Signal) int {
+	page, err := heartbeat.Default()
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	var all []*heartbeat.Activity
+	for _, name := range []string{"flusher", "reader", "sleeper"} {
+		a, err := page.Claim(name, 500*time.Millisecond)
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		all = append(all, a)
+	}
+	all[0].OnThread()
+	say("READY=1")
+	tick := time.NewTicker(10 * time.Millisecond)
+	for {
+		for _, a := range all[:2] {
+			if _, err := os.Stat("hold"); err != nil || a == all[1] {
+				a.Busy()
+			}
 		}
 		select {
 		case <-term:

@@ -37,17 +37,19 @@ type service struct {
 	runtime   string
 	stopped   int // the signal that stopped it, 0 when it runs
 
-	output   *logs.Output
-	logDir   string // of its files; "" when there are none
-	inst     *logs.Instance
-	readers  []*logs.Reader
-	socket   *os.File
-	receiver *watchdog.Receiver
-	belongs  atomic.Pointer[procbelong.Members]
-	watch    watch
-	stall    *stall // the suspicion at present
-	stalls   stalls
-	limit    time.Duration // of the heartbeat, 0: none is expected
+	output     *logs.Output
+	logDir     string // of its files; "" when there are none
+	inst       *logs.Instance
+	readers    []*logs.Reader
+	socket     *os.File
+	receiver   *watchdog.Receiver
+	belongs    atomic.Pointer[procbelong.Members]
+	watch      watch
+	page       *watchdog.Page       // of its activities; nil: none
+	activities *watchdog.Activities // nil: not judged now
+	stall      *stall               // the suspicion at present
+	stalls     stalls
+	limit      time.Duration // of the heartbeat, 0: none is expected
 
 	timeline  timeline
 	status    string        // STATUS= of sd_notify
@@ -152,9 +154,7 @@ func (v *service) next() time.Duration {
 }
 
 func (v *service) onTime(now time.Duration) {
-	for _, verdict := range v.watch.Check(now) {
-		v.onVerdict(verdict)
-	}
+	v.onVerdicts(v.watch.Check(now))
 	if v.life.Deadline > 0 && now >= v.life.Deadline {
 		v.step(lifecycle.Event{Kind: lifecycle.EventTimer})
 	}
