@@ -62,6 +62,7 @@ type Service struct {
 	Heartbeat          Heartbeat         `json:"heartbeat"`
 	Capture            Capture           `json:"capture"`
 	Log                Log               `json:"log"`
+	Probes             []Probe           `json:"probes,omitempty"`
 	Threads            []Thread          `json:"threads,omitempty"` // in the order of the file
 
 	seen *seen
@@ -73,10 +74,11 @@ type Ready struct {
 	Notify bool          `json:"notify,omitempty"` // READY=1 on NOTIFY_SOCKET
 	FD     int           `json:"fd,omitempty"`     // a newline on this descriptor, 3 or more
 	After  time.Duration `json:"after,omitempty"`  // it has lived this long
+	Probe  string        `json:"probe,omitempty"`  // this probe succeeds
 }
 
 // Set reports whether the service tells in some way.
-func (r Ready) Set() bool { return r.Notify || r.FD != 0 || r.After != 0 }
+func (r Ready) Set() bool { return r.Notify || r.FD != 0 || r.After != 0 || r.Probe != "" }
 
 // Heartbeat holds the two thresholds of silence. Both 0: no beats expected.
 type Heartbeat struct {

@@ -204,6 +204,41 @@ func (d *decoder) integer(n *node, low, high int64) int {
 	return int(v)
 }
 
+func (d *decoder) integers(n *node, low, high int64) []int {
+	if !d.want(n, "an array of integers", unstable.Array) {
+		return nil
+	}
+	out := make([]int, 0, len(n.items))
+	for _, item := range n.items {
+		out = append(out, d.integer(item, low, high))
+	}
+	return out
+}
+
+// texts is a table of strings with names of any kind.
+func (d *decoder) texts(n *node) map[string]string {
+	if !d.want(n, "a table of strings", unstable.Table) || len(n.names) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(n.names))
+	for _, name := range n.names {
+		out[name] = d.text(n.keys[name].value)
+	}
+	return out
+}
+
+// patterns is a table of regular expressions.
+func (d *decoder) patterns(n *node) map[string]string {
+	if !d.want(n, "a table of strings", unstable.Table) || len(n.names) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(n.names))
+	for _, name := range n.names {
+		out[name] = d.pattern(n.keys[name].value)
+	}
+	return out
+}
+
 func (d *decoder) number(n *node, low, high float64) float64 {
 	if !d.want(n, "a number", unstable.Integer, unstable.Float) {
 		return low

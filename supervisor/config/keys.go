@@ -92,7 +92,7 @@ func partRows() []row {
 		tableRow("capture", "What is kept of a service that hangs or crashes.", captureRows()),
 		tableRow("log", "Where its output goes.", logRows()),
 		tablesRow("thread", "Threads that must exist or move, as /proc/PID/task shows them. The program need not know.", threadRows(), openThread),
-		laterRow("probe", takesTables, "Probes from outside."),
+		tablesRow("probe", "Questions from outside.", probeRows(), openProbe),
 		laterRow("output", takesTables, "Lines of output as signs."),
 	}
 }

@@ -36,6 +36,12 @@ func (s Service) plan(b *strings.Builder) {
 	} else {
 		line("heartbeat", "none is expected, unless the service asks for it (WATCHDOG_USEC of sd_notify)")
 	}
+	for _, p := range s.Probes {
+		line("probe", "%s", p.words())
+	}
+	for _, t := range s.Threads {
+		line("thread", "%s", t.words())
+	}
 	line("hang", "%s", s.hangPlan())
 	line("stop", "%s, after %s everything of it is killed", SignalName(s.StopSignal), short(s.StopTimeout))
 	line("restart", "%s; %s", s.Restart.Mode, restart.Outlook(s.Restart))
@@ -51,6 +57,8 @@ func (s Service) readyPlan() string {
 		return fmt.Sprintf("when it says READY=1, within %s", short(s.StartTimeout))
 	case s.Ready.FD != 0:
 		return fmt.Sprintf("when it writes a newline to descriptor %d, within %s", s.Ready.FD, short(s.StartTimeout))
+	case s.Ready.Probe != "":
+		return fmt.Sprintf("when probe %s succeeds, within %s", s.Ready.Probe, short(s.StartTimeout))
 	case s.Ready.After != 0:
 		return fmt.Sprintf("when it has lived for %s", short(s.Ready.After))
 	}

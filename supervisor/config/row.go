@@ -35,6 +35,7 @@ const (
 	takesText     kind = "table of strings"
 	takesBool     kind = "boolean"
 	takesInteger  kind = "integer"
+	takesIntegers kind = "array of integers"
 	takesNumber   kind = "number"
 	takesDuration kind = "duration"
 	takesSize     kind = "size"
@@ -50,6 +51,7 @@ type target struct {
 	service   *Service
 	incidents *Incidents
 	thread    *Thread
+	probe     *Probe
 }
 
 // notYet is what a later row says.

@@ -94,6 +94,8 @@ func valueSchema(r row) object {
 		o["type"], o["pattern"], o["minLength"] = "string", durationPattern, 1
 	case takesSize:
 		o["anyOf"] = []object{{"type": "string", "pattern": sizePattern}, {"const": 0}}
+	case takesIntegers:
+		o["type"], o["items"] = "array", object{"type": "integer"}
 	case takesSignals:
 		o["type"], o["items"] = "array", object{"type": "string", "pattern": signalPattern}
 	case takesSignal:

@@ -13,6 +13,7 @@ func (s *Service) settle(d *decoder) {
 	s.settleReady(d)
 	s.settleHeartbeat(d)
 	s.settleSignals(d)
+	s.settleProbes(d)
 	s.settleThreads(d)
 	if s.Restart.Min > s.Restart.Max && s.seen.sound("restart.backoff.min", "restart.backoff.max") {
 		d.fail(s.seen.place("restart.backoff.min"), "min (%s) must not be longer than max (%s)", short(s.Restart.Min), short(s.Restart.Max))
@@ -21,13 +22,13 @@ func (s *Service) settle(d *decoder) {
 
 func (s *Service) settleReady(d *decoder) {
 	ways := 0
-	for _, set := range []bool{s.Ready.Notify, s.Ready.FD != 0, s.Ready.After != 0} {
+	for _, set := range []bool{s.Ready.Notify, s.Ready.FD != 0, s.Ready.After != 0, s.Ready.Probe != ""} {
 		if set {
 			ways++
 		}
 	}
 	if ways > 1 {
-		d.fail(s.seen.place("ready"), "a service is ready in one way: notify, after or fd")
+		d.fail(s.seen.place("ready"), "a service is ready in one way: notify, after, fd or probe")
 	}
 }
 

@@ -34,7 +34,7 @@ func readyRows() []row {
 		boolRow("notify", "false", "READY=1 on NOTIFY_SOCKET, sd_notify(3).", func(t *target) *bool { return &t.service.Ready.Notify }),
 		durationRow("after", "", "It has lived this long.", time.Millisecond, func(t *target) *time.Duration { return &t.service.Ready.After }),
 		intRow("fd", "", "A newline on this descriptor.", 3, maxReady, func(t *target) *int { return &t.service.Ready.FD }),
-		laterRow("probe", takesString, "A probe succeeds."),
+		textRow("probe", "", "The probe of this name succeeds.", func(t *target) *string { return &t.service.Ready.Probe }),
 	}
 }
 

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -77,6 +79,44 @@ func (r *Thread) settle(d *decoder, s *Service) {
 			d.fail(r.seen.place("thread.roles"), "%q is not a role (%s)", role, "leader, follower, observer, standalone")
 		}
 	}
+	r.needsProbes(d, s)
+}
+
+// needsProbes finds rules about probes that are not there.
+func (r *Thread) needsProbes(d *decoder, s *Service) {
+	for _, one := range []struct{ key, name string }{{"thread.while", r.While}, {"thread.after", r.After}} {
+		if one.name != "" && !slices.Contains(s.probeNames(), one.name) && s.seen.sound("probe") {
+			d.fail(r.seen.place(one.key), "there is no probe %q%s", one.name, suggest(one.name, s.probeNames()))
+		}
+	}
+	zookeeper := slices.ContainsFunc(s.Probes, func(p Probe) bool { return p.ZooKeeper != nil })
+	if len(r.Roles) > 0 && !zookeeper && s.seen.sound("probe") {
+		d.fail(r.seen.place("thread.roles"), "roles needs a zookeeper probe, which tells the role")
+	}
+}
+
+// words is the rule, for the plan.
+func (r Thread) words() string {
+	text := fmt.Sprintf("%s must be there", quoted(r.Name))
+	if r.Minimum > 1 {
+		text = fmt.Sprintf("%d of %s must be there", r.Minimum, quoted(r.Name))
+	}
+	if r.Expect == ExpectProgress {
+		text = quoted(r.Name) + " must move"
+	}
+	if r.While != "" {
+		text += ", while probe " + r.While + " waits"
+	}
+	if r.After != "" {
+		text += ", for each success of probe " + r.After
+	}
+	if len(r.Roles) > 0 {
+		text += ", as " + strings.Join(r.Roles, " or ")
+	}
+	if r.Unless != "" {
+		text += ", unless there is " + quoted(r.Unless)
+	}
+	return text + ", within " + short(r.Within)
 }
 
 const (
