@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-supervisor/vigil/heartbeat/pagetest"
+	"github.com/vigil-supervisor/vigil/heartbeat/clienttest"
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
 )
 
@@ -38,9 +38,9 @@ func service() {
 }
 
 // newPage returns both sides of a page.
-func newPage(t *testing.T, slots int) (*Page, *pagetest.Page) {
+func newPage(t *testing.T, slots int) (*Page, *clienttest.Page) {
 	t.Helper()
-	vigil, err := pagetest.New(slots)
+	vigil, err := clienttest.New(slots)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,11 +60,14 @@
 #if defined(__cplusplus)
 extern "C" {
 #elif defined(__STRICT_ANSI__)
-/* What the headers hide when a program is compiled as ISO C. */
+/* What the headers may hide when a program is compiled as ISO C. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
 int kill(pid_t pid, int sig);
 long syscall(long number, ...);
 ssize_t pread(int fd, void *buf, size_t count, off_t offset);
 int unsetenv(const char *name);
+#pragma GCC diagnostic pop
 #endif
 
 /* Layout version 1; the same numbers are in docs/heartbeat.md. */

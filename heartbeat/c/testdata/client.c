@@ -34,6 +34,8 @@ int main(void)
 		vigil_busy(&more);
 	}
 	vigil_busy(&first);
+	vigil_idle(&first);
+	vigil_busy(&first);
 	vigil_beat(&first);
 	vigil_idle(&second);
 	vigil_stopping(&second);
@@ -45,6 +47,6 @@ int main(void)
 	vigil_busy(&third);
 	vigil_here(&third);
 	vigil_release(&third);
-	printf("%d %ld\n", (int)getpid(), (long)syscall(SYS_gettid));
+	printf("%ld\n", (long)syscall(SYS_gettid));
 	return 0;
 }
