@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-supervisor/vigil/heartbeat/clienttest"
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 		service()
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // service claims an activity twice and says what came of it.

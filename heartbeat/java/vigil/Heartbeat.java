@@ -147,6 +147,11 @@ public final class Heartbeat {
         return count;
     }
 
+    /** Returns an activity that nobody watches, for a program that goes on after an IOException. */
+    public static Activity unwatched() {
+        return new Activity(Place.nowhere());
+    }
+
     /** Says how many activities the page has room for; 0 when nobody watches. */
     public int slots() {
         return slots;
@@ -167,7 +172,7 @@ public final class Heartbeat {
             throw new IllegalArgumentException("cannot claim activity " + name + " with timeout " + timeout);
         }
         if (slots == 0) {
-            return new Activity(Place.nowhere());
+            return unwatched();
         }
         for (int i = 0; i < slots; i++) {
             int base = HEADER_SIZE + i * SLOT_SIZE;
