@@ -12,11 +12,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-supervisor/vigil/heartbeat/pagetest"
+	"github.com/vigil-supervisor/vigil/heartbeat/clienttest"
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
 )
 
-func only(t *testing.T, p *pagetest.Page) wire.Slot {
+func only(t *testing.T, p *clienttest.Page) wire.Slot {
 	t.Helper()
 	taken, err := p.Taken()
 	if err != nil || len(taken) != 1 {
@@ -223,7 +223,7 @@ func TestManyClaimAtOnce(t *testing.T) {
 }
 
 func BenchmarkBeat(b *testing.B) {
-	vigil, err := pagetest.New(1)
+	vigil, err := clienttest.New(1)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-supervisor/vigil/heartbeat/pagetest"
+	"github.com/vigil-supervisor/vigil/heartbeat/clienttest"
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
 )
 
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 		service()
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // service claims an activity twice and says what came of it.
@@ -38,9 +39,9 @@ func service() {
 }
 
 // newPage returns both sides of a page.
-func newPage(t *testing.T, slots int) (*Page, *pagetest.Page) {
+func newPage(t *testing.T, slots int) (*Page, *clienttest.Page) {
 	t.Helper()
-	vigil, err := pagetest.New(slots)
+	vigil, err := clienttest.New(slots)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vigil-supervisor/vigil/heartbeat/pagetest"
+	"github.com/vigil-supervisor/vigil/heartbeat/clienttest"
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
 )
 
@@ -27,7 +27,7 @@ func TestAttachRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Close(unsealed) }()
-	garbage, err := pagetest.New(1)
+	garbage, err := clienttest.New(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestAttachRefuses(t *testing.T) {
 // The variable and the descriptor as a service finds them.
 func TestDefault(t *testing.T) {
 	page := func(damage func([]byte)) *os.File {
-		p, err := pagetest.New(5)
+		p, err := clienttest.New(5)
 		if err != nil {
 			t.Fatal(err)
 		}

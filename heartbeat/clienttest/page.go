@@ -1,6 +1,6 @@
-// Package pagetest makes pages of activities for tests and benchmarks of client
+// Package clienttest makes pages of activities for tests and benchmarks of client
 // libraries, with the same seals as vigil's own, and reads what they write.
-package pagetest
+package clienttest
 
 import (
 	"errors"
