@@ -81,7 +81,7 @@ func start(t *testing.T) *program {
 	if err != nil {
 		t.Skipf("this test needs a program whose threads do only what they are told: as root, run scripts/install-test-deps.sh (%v)", err)
 	}
-	return run(t, exec.Command(python, "-c", threads))
+	return run(t, exec.Command(python, "-IS", "-c", threads))
 }
 
 func run(t *testing.T, cmd *exec.Cmd) *program {
@@ -309,7 +309,7 @@ func TestScanOfEndedProcess(t *testing.T) {
 
 // The process dies while it is looked at: never anything but its end.
 func TestScanWhileProcessDies(t *testing.T) {
-	for range 10 {
+	for range 4 {
 		p := start(t)
 		s := p.scanner()
 		for i := range 20 {
