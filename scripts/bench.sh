@@ -10,7 +10,7 @@ for peer in runsvdir s6-svscan; do
 done
 dir=$(mktemp -d -t vigil-bench.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
-for name in restart memory verdict output signals; do
+for name in restart memory verdict output signals threads; do
   "${GO:-go}" build -o "$dir/$name" "./bench/$name" # beforehand: no compiler runs beside a measurement
 done
 say "restart";  "$dir/restart" -n 60
@@ -18,4 +18,5 @@ say "memory";   "$dir/memory"
 say "verdict";  "$dir/verdict" -n 30
 say "output";   "$dir/output" -bytes $((64 << 20)) -rounds 3
 say "signals";  "$dir/signals"
+say "threads";  "$dir/threads"
 say "load at the end $(cut -d' ' -f1-3 /proc/loadavg)"
