@@ -10,7 +10,7 @@ for peer in runsvdir s6-svscan; do
 done
 dir=$(mktemp -d -t vigil-bench.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
-for name in restart memory verdict output signals beat; do
+for name in restart memory verdict output signals beat threads notify; do
   "${GO:-go}" build -o "$dir/$name" "./bench/$name" # beforehand: no compiler runs beside a measurement
 done
 say "restart";  "$dir/restart" -n 60
@@ -19,4 +19,6 @@ say "verdict";  "$dir/verdict" -n 30
 say "output";   "$dir/output" -bytes $((64 << 20)) -rounds 3
 say "signals";  "$dir/signals"
 say "beat";     "$dir/beat"
+say "threads";  "$dir/threads"
+say "notify";   "$dir/notify"
 say "load at the end $(cut -d' ' -f1-3 /proc/loadavg)"

@@ -20,63 +20,51 @@ import (
 // patience bounds a wait for what happens at once when it works.
 const patience = 20 * time.Second
 
-// The test binary plays a program with threads of given names.
+// The test binary plays a program whose first thread ends before the others.
 func init() {
 	if os.Getenv("PROCTASK_ROLE") != "" {
-		runtime.LockOSThread() // main stays on the first thread, which cannot end by itself
+		runtime.LockOSThread() // main stays on the first thread
 	}
 }
 
 func TestMain(m *testing.M) {
 	if os.Getenv("PROCTASK_ROLE") != "" {
-		play()
-		return
+		fmt.Println("ok")
+		_, _ = bufio.NewReader(os.Stdin).ReadByte()
+		_, _, _ = unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0)
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// play does what its input says, a line at a time, and answers each line.
-func play() {
-	threads := map[string]chan string{}
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		verb, name, _ := strings.Cut(in.Text(), " ")
-		switch verb {
-		case "begin":
-			threads[name] = make(chan string)
-			go thread(threads[name])
-			threads[name] <- name
-			threads[name] <- "" // taken once the name is its own
-		case "wake":
-			threads[name] <- ""
-			threads[name] <- "" // taken once it has run
-		case "rename":
-			from, to, _ := strings.Cut(name, " ")
-			threads[from] <- to
-			threads[from] <- ""
-			threads[to] = threads[from]
-		case "end":
-			close(threads[name])
-		case "leader": // the first thread of the process ends, the others go on
-			fmt.Println("ok")
-			_, _, _ = unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0)
-		}
-		fmt.Println("ok")
-	}
-}
-
-// thread is a thread that waits for names to take. It ends with its goroutine.
-func thread(names chan string) {
-	runtime.LockOSThread()
-	for name := range names {
-		if name == "" {
-			continue
-		}
-		b := append([]byte(name), 0)
-		if err := setName(b); err != nil {
-			panic(err)
-		}
-	}
-}
+// threads is a program that does what its input says, a line at a time, and
+// answers each line. Its threads sleep unless they are told something, which
+// those of a Go program do not.
+const threads = `
+import queue, sys, threading
+told, done = {}, queue.Queue()
+def run(q):
+    while (name := q.get()) is not None:
+        if name:
+            with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as f:
+                f.write(name)
+        done.put(0)
+for line in sys.stdin:
+    verb, name, *rest = line.rstrip("\n").split(" ")
+    if verb == "begin":
+        told[name] = queue.Queue()
+        threading.Thread(target=run, args=(told[name],), daemon=True).start()
+        told[name].put(name)
+    elif verb == "wake":
+        told[name].put("")
+    elif verb == "rename":
+        told[rest[0]] = told[name]
+        told[name].put(rest[0])
+    elif verb == "end":
+        told[name].put(None)
+        done.put(0)
+    done.get()
+    print("ok", flush=True)
+`
 
 type program struct {
 	t   *testing.T
@@ -86,10 +74,18 @@ type program struct {
 	end func()
 }
 
+// start starts the program of threads.
 func start(t *testing.T) *program {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{"PROCTASK_ROLE=threads", "GORACE=atexit_sleep_ms=0", "GOMAXPROCS=1"}
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skipf("this test needs a program whose threads do only what they are told: as root, run scripts/install-test-deps.sh (%v)", err)
+	}
+	return run(t, exec.Command(python, "-IS", "-c", threads))
+}
+
+func run(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +108,11 @@ func (p *program) tell(format string, args ...any) {
 	if _, err := fmt.Fprintf(p.in, format+"\n", args...); err != nil {
 		p.t.Fatal(err)
 	}
+	p.hear()
+}
+
+func (p *program) hear() {
+	p.t.Helper()
 	if line, err := p.out.ReadString('\n'); err != nil || line != "ok\n" {
 		p.t.Fatalf("the program says %q, %v", line, err)
 	}
@@ -201,10 +202,10 @@ func TestScanSeesThreadsMoveAndEnd(t *testing.T) {
 	ways(t, func(t *testing.T, p *program, s *Scanner) {
 		p.tell("begin worker-1")
 		p.tell("begin worker-2")
-		p.tell("begin a very long name")
-		want := Want{Match: match(t, "worker-*|a very*")}
+		p.tell("begin a-very-long-name")
+		want := Want{Match: match(t, "worker-*|a-very*")}
 		first := scan(t, s, want)
-		if got := comms(first); !slices.Equal(got, []string{"a very long nam", "worker-1", "worker-2"}) {
+		if got := comms(first); !slices.Equal(got, []string{"a-very-long-nam", "worker-1", "worker-2"}) {
 			t.Fatalf("threads %q", got)
 		}
 		if first.Total <= 3 || first.Left != 0 || first.Took <= 0 {
@@ -216,9 +217,13 @@ func TestScanSeesThreadsMoveAndEnd(t *testing.T) {
 		}
 		// They fall asleep, then nothing moves them.
 		eventually(t, "the threads to sleep", func() bool {
-			before := find(t, scan(t, s, want), "worker-1")
-			now := find(t, scan(t, s, want), "worker-1")
-			return now.State == 'S' && now.Same(before) && !now.Moved(before)
+			before := scan(t, s, want)
+			one, two := find(t, before, "worker-1"), find(t, before, "worker-2")
+			now := scan(t, s, want)
+			sleeps := func(now, before Task) bool {
+				return now.State == 'S' && before.State == 'S' && now.Same(before) && !now.Moved(before)
+			}
+			return sleeps(find(t, now, "worker-1"), one) && sleeps(find(t, now, "worker-2"), two)
 		})
 		before := scan(t, s, want)
 		one, two = find(t, before, "worker-1"), find(t, before, "worker-2")
@@ -229,7 +234,7 @@ func TestScanSeesThreadsMoveAndEnd(t *testing.T) {
 		}
 		p.tell("end worker-1")
 		eventually(t, "worker-1 to be gone", func() bool {
-			return slices.Equal(comms(scan(t, s, want)), []string{"a very long nam", "worker-2"})
+			return slices.Equal(comms(scan(t, s, want)), []string{"a-very-long-nam", "worker-2"})
 		})
 	})
 }
@@ -304,7 +309,7 @@ func TestScanOfEndedProcess(t *testing.T) {
 
 // The process dies while it is looked at: never anything but its end.
 func TestScanWhileProcessDies(t *testing.T) {
-	for range 10 {
+	for range 4 {
 		p := start(t)
 		s := p.scanner()
 		for i := range 20 {
@@ -354,23 +359,23 @@ func TestScanMissesNoThreadAmongMany(t *testing.T) {
 }
 
 func TestScanAfterTheFirstThread(t *testing.T) {
-	p := start(t)
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{"PROCTASK_ROLE=leader", "GORACE=atexit_sleep_ms=0"}
+	p := run(t, cmd)
+	p.hear()
 	s := p.scanner()
-	p.tell("begin stays")
 	leader := func() bool {
 		return slices.ContainsFunc(scan(t, s, Want{}).Tasks, func(task Task) bool { return task.TID == p.cmd.Process.Pid })
 	}
 	if !leader() {
 		t.Error("the first thread is not told of while it lives")
 	}
-	p.tell("leader")
+	if _, err := p.in.Write([]byte{'x'}); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the first thread to end", func() bool { return !leader() })
-	got := scan(t, s, Want{})
-	find(t, got, "stays")
-	for _, task := range got.Tasks {
-		if task.State == 'Z' {
-			t.Errorf("a dead thread is told of: %+v", task)
-		}
+	if got := scan(t, s, Want{}); len(got.Tasks) == 0 || got.Total != len(got.Tasks)+1 {
+		t.Errorf("%+v", got)
 	}
 }
 
