@@ -263,7 +263,7 @@ func (t *ThreadRules) Withdrawn(probe string) {
 func (t *ThreadRules) Suspend() { t.suspended = true }
 
 // Resume judges again, with whole limits from now on. Suspicions are withdrawn,
-// and demands from before are forgotten.
+// and verdicts that the owner did not carry out, and demands are forgotten.
 func (t *ThreadRules) Resume(now time.Duration) []Verdict {
 	t.suspended = false
 	clear(t.asked)
@@ -271,7 +271,7 @@ func (t *ThreadRules) Resume(now time.Duration) []Verdict {
 	for _, r := range t.rules {
 		r.trouble, r.asked, r.good = false, false, ""
 		r.from = now
-		if r.state == Suspect {
+		if r.state > Healthy {
 			all = append(all, t.become(r, Healthy, now, "judged again from now on"))
 		}
 	}

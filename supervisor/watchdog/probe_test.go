@@ -1,0 +1,132 @@
+package watchdog
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// answer makes one attempt at now.
+func answer(p *Probe, now time.Duration, ok bool) ProbeChange {
+	p.Begin(now)
+	return p.Done(now+10*time.Millisecond, ok, map[bool]string{true: "fine", false: "refused"}[ok])
+}
+
+func newLiveness(failures int) *Probe {
+	p := NewProbe(ProbeRule{Name: "page", Period: 10 * s, Timeout: 2 * s, FailureThreshold: failures}, "web", 100*s)
+	p.Up(100 * s)
+	return p
+}
+
+func TestProbeFailsAndRecovers(t *testing.T) {
+	p := newLiveness(3)
+	if c := answer(p, 100*s, true); !c.Ready || c.Verdicts != nil {
+		t.Errorf("%+v", c)
+	}
+	if c := answer(p, 110*s, false); c.Verdicts != nil {
+		t.Errorf("one failure of three: %+v", c)
+	}
+	wantOne(t, answer(p, 120*s, false).Verdicts, Suspect, "probe `page` failed, 2 of 3: refused")
+	wantOne(t, answer(p, 130*s, true).Verdicts, Healthy, "probe `page` succeeds again: fine")
+	answer(p, 140*s, false)
+	answer(p, 150*s, false)
+	wantOne(t, answer(p, 160*s, false).Verdicts, Confirmed, "probe `page` failed, 3 of 3: refused")
+	if c := answer(p, 170*s, false); c.Verdicts != nil {
+		t.Errorf("told twice: %+v", c)
+	}
+	wantOne(t, p.Resume(200*s), Healthy, "asked again from now on")
+}
+
+func TestProbeThresholdOfOne(t *testing.T) {
+	p := newLiveness(1)
+	v := answer(p, 100*s, false).Verdicts
+	if len(v) != 2 || v[0].To != Suspect || v[1].To != Confirmed {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestProbeOfCluster(t *testing.T) {
+	p := NewProbe(ProbeRule{Name: "serving", Period: 5 * s, Timeout: 2 * s, FailureThreshold: 2, Cluster: true}, "zk", 0)
+	p.Up(0)
+	wantOne(t, answer(p, 0, false).Verdicts, Suspect, "probe `serving` failed, 1 of 2: refused")
+	c := answer(p, 5*s, false)
+	if c.Failed != "probe `serving` failed, 2 of 2: refused" || c.Verdicts != nil {
+		t.Errorf("%+v", c)
+	}
+	if text, failed := p.Failed(); !failed || text != c.Failed {
+		t.Errorf("%v %q", failed, text)
+	}
+	if c := answer(p, 10*s, false); c.Failed != "" || c.Verdicts != nil {
+		t.Errorf("told twice: %+v", c)
+	}
+}
+
+func TestProbeBeforeItIsUp(t *testing.T) {
+	p := NewProbe(ProbeRule{Name: "page", Period: 10 * s, Timeout: 2 * s, FailureThreshold: 1, StartPeriod: 30 * s}, "web", 0)
+	if c := answer(p, 0, false); c.Verdicts != nil {
+		t.Errorf("%+v", c)
+	}
+	if at, _ := p.Next(); at > 500*time.Millisecond {
+		t.Errorf("while it starts it is asked again at %v", at)
+	}
+	p.Up(20 * s)
+	if c := answer(p, 49*s, false); c.Verdicts != nil {
+		t.Errorf("%+v", c)
+	}
+	if c := answer(p, 51*s, false); len(c.Verdicts) != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestProbeReadiness(t *testing.T) {
+	p := NewProbe(ProbeRule{Name: "page", Period: 10 * s, Timeout: 2 * s, FailureThreshold: 2, SuccessThreshold: 2, Readiness: true}, "web", 0)
+	p.Up(0)
+	if c := answer(p, 0, true); c.Ready {
+		t.Error("ready with one of two")
+	}
+	if c := answer(p, 10*s, true); !c.Ready {
+		t.Error("not ready with two of two")
+	}
+	if c := answer(p, 20*s, false); c.Unready {
+		t.Error("one of two failures")
+	}
+	if c := answer(p, 30*s, false); !c.Unready || c.Verdicts != nil {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Whatever the answers are: one attempt at a time, on time, and no verdict
+// before the threshold.
+func TestProbeProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		threshold := rapid.IntRange(1, 5).Draw(t, "threshold")
+		p := NewProbe(ProbeRule{Name: "x", Period: time.Duration(rapid.IntRange(1, 20).Draw(t, "period")) * s, Timeout: s, FailureThreshold: threshold}, rapid.String().Draw(t, "key"), 100*s)
+		p.Up(100 * s)
+		now, row, state := 100*s, 0, Healthy
+		for range rapid.IntRange(1, 60).Draw(t, "attempts") {
+			at, ok := p.Next()
+			if !ok || at < now || at > now+p.rule.Period*3/2 {
+				t.Fatalf("next attempt at %v, %v; now %v, period %v", at, ok, now, p.rule.Period)
+			}
+			p.Begin(at)
+			if _, ok := p.Next(); ok {
+				t.Fatal("two attempts at a time")
+			}
+			now = at + time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms"))*time.Millisecond
+			good := rapid.Bool().Draw(t, "good")
+			if row++; good {
+				row = 0
+			}
+			for _, v := range p.Done(now, good, "").Verdicts {
+				if v.From != state || v.To == Confirmed && row < threshold || v.To == Healthy && !good {
+					t.Fatalf("%+v after %d failures of %d, was %v", v, row, threshold, state)
+				}
+				state = v.To
+			}
+			if row >= threshold && state != Confirmed {
+				t.Fatalf("%d failures of %d, but %v", row, threshold, state)
+			}
+		}
+	})
+}
