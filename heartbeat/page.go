@@ -132,7 +132,7 @@ func (p *Page) Claim(name string, timeout time.Duration) (*Activity, error) {
 	}
 	slot := p.take()
 	if slot == nil {
-		return nobody, fmt.Errorf("cannot claim activity %q: %w: the page has %d", name, ErrFull, len(p.slots))
+		return nobody, fmt.Errorf("cannot claim activity %q: %w: the page has %d (heartbeat.activities of the service)", name, ErrFull, len(p.slots))
 	}
 	fill(slot, wire.Slot{Timeout: timeout, PID: p.pid, Name: name})
 	return newActivity(slot), nil

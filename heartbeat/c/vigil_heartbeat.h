@@ -149,7 +149,7 @@ VIGIL_API const char *vigil_text(int error)
 	case VIGIL_ERROR_SIZE: return "the sizes in the header of the page do not agree with the page";
 	case VIGIL_ERROR_MAP: return "the page cannot be mapped";
 	case VIGIL_ERROR_NAME: return "an activity needs a name";
-	case VIGIL_ERROR_FULL: return "every slot of the page is taken (vigil_page.count says how many there are)";
+	case VIGIL_ERROR_FULL: return "every slot of the page is taken; there are vigil_page.count (heartbeat.activities of the service)";
 	default: return "unknown error";
 	}
 }

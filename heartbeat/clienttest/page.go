@@ -1,5 +1,5 @@
-// Package clienttest makes pages of activities for tests and benchmarks of client
-// libraries, with the same seals as vigil's own, and reads what they write.
+// Package clienttest checks client libraries of any language: it gives them pages
+// of activities, the same as vigil does, and reads what they write.
 package clienttest
 
 import (
@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
+	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
 )
 
 // Page is a page that a client is given.
@@ -19,27 +20,19 @@ type Page struct {
 	Slots []wire.Words // of Bytes
 }
 
-// New makes a page of so many slots, sealed as vigil seals it.
+// New makes a page of so many slots, as vigil makes it for a service.
 func New(slots int) (*Page, error) {
-	fd, err := unix.MemfdCreate("heartbeat", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	f, err := watchdog.NewPage(slots)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a page: %w", err)
+		return nil, err
 	}
-	p := &Page{File: os.NewFile(uintptr(fd), "heartbeat")}
-	size := wire.PageSize(slots)
-	err = unix.Ftruncate(fd, int64(size))
+	p := &Page{File: f}
+	p.Bytes, err = unix.Mmap(int(f.Fd()), 0, wire.PageSize(slots), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
-	}
-	if err == nil {
-		p.Bytes, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	}
-	if err == nil {
-		wire.PutHeader(p.Bytes, slots)
 		p.Slots, err = wire.PageSlots(p.Bytes, slots)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot make a page: %w", err), p.Close())
+		return nil, errors.Join(fmt.Errorf("cannot map a page of activities: %w", err), p.Close())
 	}
 	return p, nil
 }

@@ -159,7 +159,8 @@ class Page:
             base = self._take()
             if base is None:
                 raise Error(
-                    "cannot claim activity %r: every slot is taken: the page has %d" % (name, self.slots)
+                    "cannot claim activity %r: every slot is taken: the page has %d"
+                    " (heartbeat.activities of the service)" % (name, self.slots)
                 )
             self._fill(base, name, timeout)
         return Activity(self._words, base)

@@ -22,7 +22,7 @@ var floors = []struct {
 	{"internal/", 0},
 	{"signals/early", 7}, {"signals/intake", 5}, {"signals/ledger", 5},
 	{"signals", 0},
-	{"heartbeat/wire", 0}, {"heartbeat", 10},
+	{"heartbeat/wire", 0}, {"heartbeat/clienttest", 15}, {"heartbeat", 10},
 	{"supervisor/restart", 0},
 	{"supervisor/config", 10}, {"supervisor/lifecycle", 10}, {"supervisor/watchdog", 10}, {"supervisor/logs", 10},
 	{"supervisor", 30},

@@ -181,7 +181,8 @@ public final class Heartbeat {
                 return new Activity(new Place(page, base));
             }
         }
-        throw new IOException("cannot claim activity " + name + ": every slot is taken: the page has " + slots);
+        throw new IOException("cannot claim activity " + name + ": every slot is taken: the page has " + slots
+                + " (heartbeat.activities of the service)");
     }
 
     /** Writes the serial first and the pulse last: a reader relies on both. */
