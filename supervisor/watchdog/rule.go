@@ -50,6 +50,7 @@ type rule struct {
 	asked   bool          // After: the question that is under way, or whose answer is owed a move
 	good    string        // what ended the trouble, since the last Check
 	state   State
+	changed time.Duration // the state did
 }
 
 // maxShown is how many threads a verdict names.

@@ -43,6 +43,7 @@ type ThreadRules struct {
 	roleAt    time.Duration
 	reported  bool
 	asked     map[string]time.Duration // by probe: its question that is under way
+	lastAsked map[string]time.Duration // by probe: its last question
 	suspended bool
 	due       bool  // Check has more to say at once
 	failed    error // of the last scan
@@ -60,7 +61,7 @@ func NewThreadRules(rules []ThreadRule, now time.Duration) (*ThreadRules, error)
 	if len(rules) > MaxThreadRules {
 		return nil, ErrTooManyRules
 	}
-	t := &ThreadRules{before: map[int]seenTask{}, asked: map[string]time.Duration{}}
+	t := &ThreadRules{before: map[int]seenTask{}, asked: map[string]time.Duration{}, lastAsked: map[string]time.Duration{}}
 	for i, from := range rules {
 		r, err := newRule(from)
 		if err != nil {
@@ -212,7 +213,7 @@ func (t *ThreadRules) Demand(now time.Duration, probe string) {
 	if t.suspended || probe == "" {
 		return
 	}
-	t.asked[probe] = now
+	t.asked[probe], t.lastAsked[probe] = now, now
 	for _, r := range t.rules {
 		if r.blocked != "" || r.count == 0 {
 			continue
@@ -256,6 +257,21 @@ func (t *ThreadRules) Withdrawn(probe string) {
 			r.asked = false
 		}
 	}
+}
+
+// Ask names the probes that should ask again at once: a rule with While became
+// suspect since their last question. When a thread hangs over a piece of work it
+// has been woken by it, and what stands still is the next one; a second question
+// tells them apart.
+func (t *ThreadRules) Ask() []string {
+	var all []string
+	for _, r := range t.rules {
+		_, under := t.asked[r.While]
+		if r.While != "" && r.state == Suspect && !under && t.lastAsked[r.While] < r.changed && !slices.Contains(all, r.While) {
+			all = append(all, r.While)
+		}
+	}
+	return all
 }
 
 // Suspend stops judging: the process is frozen, stopped by an operator, traced,
@@ -311,7 +327,7 @@ func (t *ThreadRules) behind(i int, level State) bool {
 
 func (t *ThreadRules) become(r *rule, to State, now time.Duration, text string) Verdict {
 	v := Verdict{Sign: r.sign(), From: r.state, To: to, At: now, Text: text, Cause: r.cause()}
-	r.state = to
+	r.state, r.changed = to, now
 	return v
 }
 

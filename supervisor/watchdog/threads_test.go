@@ -319,6 +319,36 @@ func TestThreadMovedAfterDemandIsNoSuspect(t *testing.T) {
 	}
 }
 
+// A thread that hangs over the first question was woken by it. The second one
+// shows that it is not the next one that stands still.
+func TestThreadThatTookTheWork(t *testing.T) {
+	p := judge(t, pipeline()...)
+	p.begin(pipelineThreads...)
+	p.quiet(s)
+	p.ask("serving")
+	p.quiet(100*ms, "RequestThrottle", "ProcessThread(s")
+	p.rules.Answered(p.now, "serving", false)
+	if asks := p.rules.Ask(); asks != nil {
+		t.Errorf("%q", asks)
+	}
+	if v := p.until(Suspect); !strings.HasPrefix(v.Text, "no thread of `SyncThread:*` (") {
+		t.Error(v.Text)
+	}
+	if asks := p.rules.Ask(); !slices.Equal(asks, []string{"serving"}) {
+		t.Errorf("%q", asks)
+	}
+	p.ask("serving")
+	if asks := p.rules.Ask(); asks != nil {
+		t.Errorf("%q", asks)
+	}
+	p.quiet(100*ms, "RequestThrottle")
+	p.rules.Answered(p.now, "serving", false)
+	if asks := p.rules.Ask(); asks != nil {
+		t.Errorf("%q", asks)
+	}
+	p.says(p.until(Confirmed), "no thread of `ProcessThread*|FollowerRequest` (tid 4712, comm `ProcessThread(s`, state S) has moved for 4.9s, while probe `serving` waits for 5s (limit 5s); `RequestThrottle` moved 2 times; also still: `SyncThread:*`")
+}
+
 // The answer is good, and one thread did nothing for it.
 func TestThreadStuckAfterGoodAnswer(t *testing.T) {
 	p := judge(t, pipeline()...)

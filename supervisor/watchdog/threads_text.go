@@ -9,14 +9,23 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/proctask"
 )
 
-// describe is the proof against the threads of a rule in trouble.
+// describe is the proof against the threads of a rule in trouble. Where work
+// passes through the threads of several rules, it names the first that stand
+// still, though they may have moved for the first of the demands: a thread that
+// hangs over a piece of work has been woken by it.
 func (t *ThreadRules) describe(i int) string {
 	r := t.rules[i]
 	if !r.Progress {
 		return r.describeLost(t.seenAt, t.before)
 	}
-	still := round(t.seenAt - r.lastAt)
-	text := fmt.Sprintf("no thread of `%s` (%s) has moved for %s", r.Name, threads(r.last, r.count, true), still)
+	first := r
+	for _, o := range t.rules[:i] {
+		if o.rival(r) && o.trouble && o.blocked == "" && t.seenAt > o.since {
+			first = o
+			break
+		}
+	}
+	text := fmt.Sprintf("no thread of `%s` (%s) has moved for %s", first.Name, threads(first.last, first.count, true), round(t.seenAt-first.lastAt))
 	switch {
 	case r.While != "":
 		text += fmt.Sprintf(", while probe `%s` waits for %s (limit %s)", r.While, round(t.seenAt-r.since), r.Within)
@@ -25,7 +34,7 @@ func (t *ThreadRules) describe(i int) string {
 	default:
 		text += fmt.Sprintf(" (limit %s)", r.Within)
 	}
-	return text + t.others(i)
+	return text + t.others(r, first)
 }
 
 func (r *rule) describeLost(now time.Duration, alive map[int]seenTask) string {
@@ -64,21 +73,19 @@ func threads(list []proctask.Task, n int, states bool) string {
 	return text
 }
 
-// others tells of the rules with the same probe: which moved since the trouble
-// began, and which stand still too.
-func (t *ThreadRules) others(i int) string {
-	r := t.rules[i]
+// others tells of the other threads: which moved since the trouble of a rule
+// began, and which of the same pipeline stand still too.
+func (t *ThreadRules) others(r, first *rule) string {
 	var moved, still []string
 	for j, o := range t.rules {
-		if j == i || !o.Progress || o.count == 0 || o.blocked != "" {
+		if o == first || !o.Progress || o.always() || o.count == 0 || o.blocked != "" {
 			continue
 		}
-		probe := r.rival(o)
 		switch n := o.moves - r.then[j]; {
-		case n > 0 && (o.While != "" || o.After != ""):
-			moved = append(moved, fmt.Sprintf("`%s` moved %s", o.Name, times(n)))
-		case probe && o.trouble:
+		case o == r || r.rival(o) && o.trouble:
 			still = append(still, "`"+o.Name+"`")
+		case n > 0:
+			moved = append(moved, fmt.Sprintf("`%s` moved %s", o.Name, times(n)))
 		}
 	}
 	text := ""

@@ -20,19 +20,22 @@ const (
 	mostSession = 5 * time.Second  // one attempt
 )
 
+// errRefused says that no question got into the server.
+var errRefused = errors.New("the server takes no requests")
+
 // session opens a session and hands it to do. The client would try for ever, so
 // all of it has one limit; what hangs is left to Close.
-func (s *server) session(do func(*zk.Conn) error) error {
+func (s *server) session(most time.Duration, do func(*zk.Conn) error) error {
 	// A client that comes too early is not answered, and tries again a second later.
-	if err := s.srvr(); err != nil {
-		return err
+	if _, err := s.mode(); err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	conn, events, err := zk.Connect([]string{s.address}, mostSession, zk.WithLogger(log.New(io.Discard, "", 0)))
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	end := time.NewTimer(mostSession)
+	defer func() { go conn.Close() }() // it waits for the server too
+	end := time.NewTimer(most)
 	defer end.Stop()
 	for {
 		select {
@@ -55,33 +58,35 @@ func (s *server) session(do func(*zk.Conn) error) error {
 	}
 }
 
-// srvr asks for the server's report, the one command of four letters that every
+// mode asks for the server's report, the one command of four letters that every
 // server allows. It names a mode once requests are taken.
-func (s *server) srvr() error {
+func (s *server) mode() (string, error) {
 	conn, err := net.DialTimeout("tcp", s.address, time.Second)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		return err
+		return "", err
 	}
 	if _, err := conn.Write([]byte("srvr")); err != nil {
-		return err
+		return "", err
 	}
 	report, err := io.ReadAll(io.LimitReader(conn, 4096))
 	if err != nil {
-		return err
+		return "", err
 	}
-	if !strings.Contains(string(report), "Mode: standalone") {
-		return fmt.Errorf("srvr says %q", report)
+	for line := range strings.Lines(string(report)) {
+		if mode, ok := strings.CutPrefix(line, "Mode: "); ok {
+			return strings.TrimSpace(mode), nil
+		}
 	}
-	return nil
+	return "", fmt.Errorf("srvr says %q", report)
 }
 
 // write makes a node.
 func (s *server) write(path string, data []byte) error {
-	return s.session(func(c *zk.Conn) error {
+	return s.session(mostSession, func(c *zk.Conn) error {
 		_, err := c.Create(path, data, 0, zk.WorldACL(zk.PermAll))
 		return err
 	})
@@ -101,7 +106,7 @@ func (s *server) serves(t *testing.T, path string) {
 // has says that a node is there.
 func (s *server) has(t *testing.T, path string) {
 	t.Helper()
-	err := s.session(func(c *zk.Conn) error {
+	err := s.session(mostSession, func(c *zk.Conn) error {
 		ok, _, err := c.Exists(path)
 		if err == nil && !ok {
 			err = fmt.Errorf("node %s is lost", path)
@@ -118,14 +123,14 @@ const giantLength = 1859980113
 
 // poison sends a request to create a node whose ACL declares a scheme of that
 // many bytes, and none of them. The server's PrepRequestProcessor asks for the
-// memory.
-func (s *server) poison() error {
+// memory. It waits so long for the server to end the connection.
+func (s *server) poison(most time.Duration) error {
 	conn, err := net.DialTimeout("tcp", s.address, mostSession)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(mostServe)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(most)); err != nil {
 		return err
 	}
 	var hello []byte

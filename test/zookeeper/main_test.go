@@ -24,6 +24,9 @@ var needed = []string{
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
+// binaries is where vigil and the agent are built.
+var binaries string
+
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "vigil-zookeeper-bin-")
 	if err != nil {
@@ -31,6 +34,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // the agent is read by other users
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	binaries = dir
 	if err := build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

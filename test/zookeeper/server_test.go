@@ -31,7 +31,7 @@ func place(t *testing.T, example string, edits ...edit) *server {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &server{dir: dir, address: freeAddress(t), config: filepath.Join(dir, example)}
-	_, port, _ := net.SplitHostPort(s.address)
+	_, port := split(t, s.address)
 	home := edit{"/srv/zookeeper", dir}
 	if os.Getuid() == 0 {
 		giveToZooKeeper(t, dir)
@@ -72,6 +72,15 @@ func adapt(t *testing.T, from, to string, edits ...edit) {
 	if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func split(t *testing.T, address string) (host, port string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host, port
 }
 
 // freeAddress is a port that was free a moment ago.

@@ -120,7 +120,7 @@ func TestExitWithStatusZero(t *testing.T) {
 	s.serves(t, "/first")
 	first := v.running()
 	begin := time.Now()
-	if err := s.poison(); err != nil {
+	if err := s.poison(mostServe); err != nil {
 		t.Fatalf("cannot make a critical thread die: %v", err)
 	}
 	second := v.restarted(1)
@@ -178,7 +178,7 @@ func TestHeapExhausted(t *testing.T) {
 func fill(t *testing.T, s *server) {
 	t.Helper()
 	const nodes, size = 40, 1<<20 - 4096
-	err := s.session(func(c *zk.Conn) error {
+	err := s.session(mostSession, func(c *zk.Conn) error {
 		for n := range nodes {
 			if _, err := c.Create(fmt.Sprintf("/large-%d", n), make([]byte, size), 0, zk.WorldACL(zk.PermAll)); err != nil {
 				t.Logf("large write %d: %v", n, err)
