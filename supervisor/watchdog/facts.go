@@ -1,0 +1,41 @@
+package watchdog
+
+import "time"
+
+// Facts are what a look at a service, at the machine and at ourselves has found,
+// as far as it can excuse a sign of life that did not come. What could not be
+// read is zero, and excuses nothing.
+type Facts struct {
+	Late      time.Duration // how late our own timer was that led to the look
+	Suspended time.Duration // how long the machine slept since the last Baseline
+
+	Frozen string // what says that it is frozen: a cgroup, or where in the kernel it waits; "" not
+
+	// Of the threads of the main process, of which at most MaxLooked are looked at.
+	State           byte // of the first thread, as in proc_pid_stat(5)
+	Threads         int  // living ones
+	Stopped         int  // in T: stopped by a signal
+	TracedStops     int  // in t: held by a tracer
+	Uninterruptible int  // in D, and if they were in D at a former look too, without having run since
+	Wchan           string
+
+	TracerPID int    // of the first thread; 0: none
+	Tracer    string // its name
+	TracerOwn bool   // the tracer is a process of the service itself
+
+	Window      time.Duration // that the shares below are of
+	Service     Pressure      // of its cgroup
+	Machine     Pressure
+	Throttled   float64 // share of time and of periods in which cpu.max held it back
+	Delay       float64 // share of time that a thread, the worst, was ready and not running; only without Service
+	MajorFaults float64 // pages that the main process had to wait for, per second
+}
+
+// Pressure is PSI (Documentation/accounting/psi.rst, Linux 4.20): shares of time
+// from 0 to 1.
+type Pressure struct {
+	Known  bool
+	CPU    float64 // some: work was ready and had no processor
+	Memory float64 // full: all work waited for memory
+	IO     float64 // full: all work waited for input or output
+}

@@ -1,0 +1,147 @@
+package watchdog
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
+
+// totals are the three counters of PSI that matter.
+type totals struct {
+	at              time.Duration
+	known           bool
+	cpu, memory, io stall
+}
+
+// stall is one line of a pressure file.
+type stall struct {
+	total time.Duration
+	avg10 float64 // from 0 to 1
+}
+
+// since is the pressure since earlier totals. Without such it is that of the
+// last ten seconds, as the kernel averages it.
+func (t totals) since(before totals) Pressure {
+	if !t.known {
+		return Pressure{}
+	}
+	window := t.at - before.at
+	if !before.known || window <= 0 {
+		return Pressure{Known: true, CPU: t.cpu.avg10, Memory: t.memory.avg10, IO: t.io.avg10}
+	}
+	return Pressure{
+		Known: true, CPU: share(t.cpu.total-before.cpu.total, window),
+		Memory: share(t.memory.total-before.memory.total, window), IO: share(t.io.total-before.io.total, window),
+	}
+}
+
+func share(part, whole time.Duration) float64 {
+	if whole <= 0 || part <= 0 {
+		return 0
+	}
+	return min(float64(part)/float64(whole), 1)
+}
+
+// throttle is what cpu.stat of a cgroup says of cpu.max.
+type throttle struct {
+	periods, held uint64
+	time          time.Duration // summed up over processors
+}
+
+// since is the smaller one of two shares: of time, which several processors
+// make too large, and of periods, of which one counts however short the wait was.
+func (t throttle) since(before throttle, window time.Duration) float64 {
+	if t.periods <= before.periods || t.held < before.held {
+		return 0
+	}
+	periods := float64(t.held-before.held) / float64(t.periods-before.periods)
+	return min(periods, share(t.time-before.time, window), 1)
+}
+
+// thread is one thread as a look saw it.
+type thread struct {
+	state    byte
+	start    uint64        // clock ticks since boot
+	switches uint64        // times put on a processor
+	delay    time.Duration // ready and waiting for one
+}
+
+// procStat is what is needed of proc_pid_stat(5).
+type procStat struct {
+	state  byte
+	faults uint64 // field 12, majflt
+	start  uint64 // field 22
+}
+
+// parseProcStat counts behind the last bracket: the name may hold any byte.
+func parseProcStat(text []byte) (procStat, bool) {
+	end := bytes.LastIndexByte(text, ')')
+	if end < 0 {
+		return procStat{}, false
+	}
+	const third = 3
+	fields := bytes.Fields(text[end+1:])
+	if len(fields) <= 22-third || len(fields[0]) != 1 {
+		return procStat{}, false
+	}
+	faults, err1 := strconv.ParseUint(string(fields[12-third]), 10, 64)
+	start, err2 := strconv.ParseUint(string(fields[22-third]), 10, 64)
+	return procStat{state: fields[0][0], faults: faults, start: start}, err1 == nil && err2 == nil
+}
+
+// parseRunDelay reads schedstat of a thread: nanoseconds on a processor, in its
+// queue, and times put on one (Documentation/scheduler/sched-stats.rst).
+func parseRunDelay(text []byte) (delay time.Duration, switches uint64) {
+	fields := bytes.Fields(text)
+	if len(fields) != 3 {
+		return 0, 0
+	}
+	return time.Duration(min(decimal(fields[1]), uint64(never))), decimal(fields[2])
+}
+
+// parsePressure reads the line "some" or "full" of a pressure file:
+//
+//	some avg10=0.22 avg60=0.10 avg300=0.00 total=4235
+//
+// The averages are per cent, the total is microseconds.
+func parsePressure(text []byte, kind string) (s stall, ok bool) {
+	for line := range bytes.Lines(text) {
+		fields := bytes.Fields(line)
+		if len(fields) != 5 || string(fields[0]) != kind {
+			continue
+		}
+		avg, ok1 := bytes.CutPrefix(fields[1], []byte("avg10="))
+		total, ok2 := bytes.CutPrefix(fields[4], []byte("total="))
+		percent, err1 := strconv.ParseFloat(string(avg), 64)
+		sum, err2 := strconv.ParseUint(string(total), 10, 64)
+		ok = ok1 && ok2 && err1 == nil && err2 == nil && percent >= 0 && percent <= 100
+		if !ok {
+			return stall{}, false
+		}
+		return stall{total: microseconds(sum), avg10: percent / 100}, true
+	}
+	return stall{}, false
+}
+
+func microseconds(n uint64) time.Duration {
+	return time.Duration(min(n, uint64(never/time.Microsecond))) * time.Microsecond
+}
+
+// keyedNumber finds the line "key number"; 0 if there is none.
+func keyedNumber(text []byte, key string) uint64 {
+	for line := range bytes.Lines(text) {
+		fields := bytes.Fields(line)
+		if len(fields) == 2 && string(fields[0]) == key {
+			return decimal(fields[1])
+		}
+	}
+	return 0
+}
+
+func decimal(word []byte) uint64 {
+	n, err := strconv.ParseUint(string(word), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
