@@ -90,7 +90,8 @@ func matchOf(rules []*rule) func(string) bool {
 // Want says which threads the next scan is to tell of. Its Match may be used by
 // any goroutine and outlives t.
 func (t *ThreadRules) Want() proctask.Want {
-	return proctask.Want{Match: t.match, All: t.near()}
+	all := slices.ContainsFunc(t.rules, func(r *rule) bool { return !r.Progress && r.trouble })
+	return proctask.Want{Match: t.match, All: all} // one that is missing may have another number, and took its name late
 }
 
 // Next returns when to scan next, and to call Check; ok is false when there is
