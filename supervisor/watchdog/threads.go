@@ -90,7 +90,8 @@ func matchOf(rules []*rule) func(string) bool {
 // Want says which threads the next scan is to tell of. Its Match may be used by
 // any goroutine and outlives t.
 func (t *ThreadRules) Want() proctask.Want {
-	return proctask.Want{Match: t.match, All: t.near()}
+	all := slices.ContainsFunc(t.rules, func(r *rule) bool { return !r.Progress && r.trouble })
+	return proctask.Want{Match: t.match, All: all} // one that is missing may have another number, and took its name late
 }
 
 // Next returns when to scan next, and to call Check; ok is false when there is
@@ -318,15 +319,19 @@ func (t *ThreadRules) Check(now time.Duration) []Verdict {
 	return all
 }
 
-// behind says that the work stands still before it comes to this rule's threads.
+// behind says that another rule about the same demands speaks for this one: work
+// stands still before it comes to this rule's threads, or as much was said already.
 func (t *ThreadRules) behind(i int, level State) bool {
-	return slices.ContainsFunc(t.rules[:i], func(o *rule) bool {
-		return o.rival(t.rules[i]) && o.level(t.seenAt, t.roleAt) >= level
-	})
+	for j, o := range t.rules {
+		if j != i && o.rival(t.rules[i]) && (o.state >= level || j < i && o.level(t.seenAt, t.roleAt) >= level) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *ThreadRules) become(r *rule, to State, now time.Duration, text string) Verdict {
-	v := Verdict{Sign: r.sign(), From: r.state, To: to, At: now, Text: text, Cause: r.cause()}
+	v := Verdict{Sign: r.sign(), From: r.state, To: to, At: now, Text: text, Cause: t.cause(r)}
 	r.state, r.changed = to, now
 	return v
 }
@@ -337,7 +342,7 @@ func (t *ThreadRules) become(r *rule, to State, now time.Duration, text string) 
 func (t *ThreadRules) Evidence() (v Verdict, ok bool) {
 	for i, r := range t.rules {
 		if r.state > v.To {
-			v = Verdict{Sign: r.sign(), From: r.state, To: r.state, At: t.seenAt, Text: t.describe(i), Cause: r.cause()}
+			v = Verdict{Sign: r.sign(), From: r.state, To: r.state, At: t.seenAt, Text: t.describe(i), Cause: t.cause(r)}
 		}
 	}
 	return v, v.To > Healthy
@@ -348,11 +353,27 @@ func (t *ThreadRules) near() bool {
 	return slices.ContainsFunc(t.rules, func(r *rule) bool { return r.trouble || r.state > Healthy })
 }
 
-func (r *rule) cause() snapshot.Cause {
-	if r.Progress {
+// cause is what the trouble of a rule leads to.
+func (t *ThreadRules) cause(r *rule) snapshot.Cause {
+	if r.Progress && t.missing(r) == nil {
 		return snapshot.CauseThreadStuck
 	}
 	return snapshot.CauseThreadLost
+}
+
+// missing returns the first rule whose threads are gone, though perhaps not for
+// long enough to be judged alone: that explains why others do nothing while a
+// probe waits.
+func (t *ThreadRules) missing(r *rule) *rule {
+	if r.While == "" {
+		return nil
+	}
+	for _, o := range t.rules {
+		if !o.Progress && o.trouble && o.blocked == "" && t.seenAt > o.since {
+			return o
+		}
+	}
+	return nil
 }
 
 func (r *rule) sign() string { return fmt.Sprintf("thread %d (%s)", r.number, r.Name) }

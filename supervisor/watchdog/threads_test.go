@@ -319,6 +319,23 @@ func TestThreadMovedAfterDemandIsNoSuspect(t *testing.T) {
 	}
 }
 
+// Where a thread is gone it is no wonder that others do nothing.
+func TestThreadLostWhileProbeWaits(t *testing.T) {
+	p := judge(t, append(pipeline(), ThreadRule{Name: "ProcessThread*", Within: 60 * s})...)
+	p.begin(pipelineThreads...)
+	p.quiet(s)
+	p.end("ProcessThread(s")
+	p.quiet(s)
+	p.ask("serving")
+	p.quiet(100*ms, "RequestThrottle")
+	p.until(Suspect)
+	v := p.until(Confirmed, "RequestThrottle")
+	p.says(v, "thread `ProcessThread*` is gone: last seen as tid 4712 (comm `ProcessThread(s`) 6.1s ago (limit 1m0s); probe `serving` waits for 5s (limit 5s)")
+	if v.Cause != snapshot.CauseThreadLost {
+		t.Errorf("%+v", v)
+	}
+}
+
 // A thread that hangs over the first question was woken by it. The second one
 // shows that it is not the next one that stands still.
 func TestThreadThatTookTheWork(t *testing.T) {

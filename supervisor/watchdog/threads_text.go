@@ -18,6 +18,9 @@ func (t *ThreadRules) describe(i int) string {
 	if !r.Progress {
 		return r.describeLost(t.seenAt, t.before)
 	}
+	if gone := t.missing(r); gone != nil {
+		return fmt.Sprintf("%s; probe `%s` waits for %s (limit %s)", gone.describeLost(t.seenAt, t.before), r.While, round(t.seenAt-r.since), r.Within)
+	}
 	first := r
 	for _, o := range t.rules[:i] {
 		if o.rival(r) && o.trouble && o.blocked == "" && t.seenAt > o.since {

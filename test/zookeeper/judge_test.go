@@ -29,8 +29,8 @@ func TestJudgeStandalone(t *testing.T) {
 			s.serves(t, "/first")
 			w := s.watch(t, j.pid())
 			w.serves(2)
-			begin := clock.Boot()
 			fault(t, j.pid(), "suspend:"+tt.thread)
+			begin := clock.Boot()
 			v := w.confirmed(begin)
 			if v.Cause != snapshot.CauseThreadStuck || !strings.HasPrefix(v.Text, tt.sign) {
 				t.Errorf("%s: %s", v.Cause, v.Text)
@@ -129,8 +129,8 @@ func TestJudgeEnsemble(t *testing.T) {
 			t.Parallel()
 			e := newEnsemble(t)
 			leader, others := e.leader()
-			begin := clock.Boot()
 			fault(t, e.jvms[leader].pid(), "suspend:"+tt.thread)
+			begin := clock.Boot()
 			v := e.watch[leader].confirmed(begin)
 			if v.Cause != snapshot.CauseThreadStuck || !strings.HasPrefix(v.Text, tt.sign) {
 				t.Errorf("%s: %s", v.Cause, v.Text)

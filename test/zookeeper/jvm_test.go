@@ -24,8 +24,7 @@ type jvm struct {
 // alone makes a place for one server that runs without vigil.
 func alone(t *testing.T) *server {
 	t.Helper()
-	requireZooKeeper(t)
-	s := &server{dir: t.TempDir(), address: freeAddress(t)}
+	s := newServer(t)
 	s.configure(t, "")
 	return s
 }
@@ -33,11 +32,10 @@ func alone(t *testing.T) *server {
 // three makes places for an ensemble.
 func three(t *testing.T) []*server {
 	t.Helper()
-	requireZooKeeper(t)
 	var all []*server
 	peers := "initLimit=10\nsyncLimit=5\n"
 	for n := 1; n <= 3; n++ {
-		all = append(all, &server{dir: t.TempDir(), address: freeAddress(t)})
+		all = append(all, newServer(t))
 		_, peer := split(t, freeAddress(t))
 		_, election := split(t, freeAddress(t))
 		peers += fmt.Sprintf("server.%d=127.0.0.1:%s:%s\n", n, peer, election)

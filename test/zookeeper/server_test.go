@@ -1,6 +1,8 @@
 package zookeeper
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"os/user"
@@ -21,8 +23,8 @@ type server struct {
 // edit changes the text of an example; the old text must be there.
 type edit struct{ from, to string }
 
-// place makes a server of one of the examples.
-func place(t *testing.T, example string, edits ...edit) *server {
+// newServer makes the directory and chooses the port.
+func newServer(t *testing.T) *server {
 	t.Helper()
 	requireZooKeeper(t)
 	dir, err := os.MkdirTemp("", "vigil-zookeeper-") // not TempDir: another user must be able to reach it
@@ -30,17 +32,30 @@ func place(t *testing.T, example string, edits ...edit) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &server{dir: dir, address: freeAddress(t), config: filepath.Join(dir, example)}
+	return &server{dir: dir, address: freeAddress(t)}
+}
+
+// place makes a server of one of the examples.
+func place(t *testing.T, example string, edits ...edit) *server {
+	t.Helper()
+	s := newServer(t)
 	_, port := split(t, s.address)
-	home := edit{"/srv/zookeeper", dir}
+	adapt(t, filepath.Join(examples, "zoo.cfg"), filepath.Join(s.dir, "zoo.cfg"), edit{"/srv/zookeeper", s.dir}, edit{"clientPort=2181", "clientPort=" + port})
+	s.supervise(t, filepath.Join(examples, example), edits...)
+	return s
+}
+
+// supervise makes vigil's configuration of an example, and gives the directory
+// to the user of the service.
+func (s *server) supervise(t *testing.T, example string, edits ...edit) {
+	t.Helper()
 	if os.Getuid() == 0 {
-		giveToZooKeeper(t, dir)
+		giveToZooKeeper(t, s.dir)
 	} else {
 		edits = append(edits, edit{`user = "zookeeper"`, ""})
 	}
-	adapt(t, filepath.Join(examples, "zoo.cfg"), filepath.Join(dir, "zoo.cfg"), home, edit{"clientPort=2181", "clientPort=" + port})
-	adapt(t, filepath.Join(examples, example), s.config, append(edits, home)...)
-	return s
+	s.config = filepath.Join(s.dir, "vigil.toml")
+	adapt(t, example, s.config, append(edits, edit{"/srv/zookeeper", s.dir})...)
 }
 
 func giveToZooKeeper(t *testing.T, dir string) {
@@ -51,7 +66,10 @@ func giveToZooKeeper(t *testing.T, dir string) {
 	}
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.Chown(dir, uid, gid); err != nil {
+	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, uid, gid))
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

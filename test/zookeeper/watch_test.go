@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-zookeeper/zk"
-
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/internal/proctask"
 	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
@@ -234,16 +232,7 @@ func (w *watch) confirmed(begin time.Duration) watchdog.Verdict {
 // canary writes through this server, and then asks for its role.
 func (s *server) canary() attempt {
 	var a attempt
-	a.err = s.session(watchMost, func(c *zk.Conn) error {
-		_, err := c.Set("/canary", []byte("x"), -1)
-		if errors.Is(err, zk.ErrNoNode) {
-			_, err = c.Create("/canary", []byte("x"), 0, zk.WorldACL(zk.PermAll))
-		}
-		if errors.Is(err, zk.ErrNodeExists) {
-			err = nil
-		}
-		return err
-	})
+	a.err = s.put(watchMost, "/canary")
 	mode, err := s.mode()
 	switch {
 	case err == nil:
