@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -71,10 +72,18 @@ func head(s string, n int) string {
 // silence says why an attempt that began then ended with its context.
 func silence(ctx context.Context, began time.Time) string {
 	deadline, ok := ctx.Deadline()
-	if ok && ctx.Err() == context.DeadlineExceeded {
+	if ok && ctx.Err() != context.Canceled {
 		return fmt.Sprintf("no answer within %v", deadline.Sub(began).Round(10*time.Millisecond))
 	}
 	return fmt.Sprintf("given up after %v: %v", time.Since(began).Round(time.Millisecond), context.Cause(ctx))
+}
+
+// timedOut says whether err is that the attempt's time is over. A connection's
+// deadline, which is that of ctx, may be a little earlier than ctx.
+func timedOut(ctx context.Context, err error) bool {
+	var timeout interface{ Timeout() bool }
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && time.Until(deadline) < 5*time.Millisecond && errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // took is how long an attempt that began then has lasted, for people.
