@@ -58,7 +58,7 @@ const (
 // Judge returns the excuse that the facts prove: of the first rule that applies.
 // It is asked before a verdict, and again every LookAgain during a Hold.
 func Judge(f Facts) Excuse {
-	for _, r := range rules {
+	for _, r := range excuses {
 		if r.proven(&f) {
 			return Excuse{Name: r.name, Text: r.sentence(&f), Kind: r.kind}
 		}

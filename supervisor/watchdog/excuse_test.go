@@ -17,10 +17,10 @@ var proofs = []struct {
 	words string
 }{
 	{"suspended-host", Hold, func(f *Facts) { f.Suspended = time.Hour }, func(f *Facts) { f.Suspended = minSuspended - 1 }, "suspended for 1h0m0s"},
-	{"frozen", Hold, func(f *Facts) { f.Frozen = "cgroup.freeze of /g" }, func(f *Facts) { f.Frozen = "" }, "frozen, says cgroup.freeze of /g"},
+	{"frozen", Hold, func(f *Facts) { f.Frozen = "by cgroup.freeze of /g" }, func(f *Facts) { f.Frozen = "" }, "held still by cgroup.freeze of /g"},
 	{"stopped", Hold, func(f *Facts) { f.State, f.Stopped = 'T', 3 }, func(f *Facts) { f.Stopped = 2 }, "3 of 3 threads in state T"},
 	{"traced", Hold, func(f *Facts) { f.TracerPID, f.Tracer, f.TracedStops = 7, "gdb", 3 }, func(f *Facts) { f.TracerPID, f.TracerOwn = 7, true }, "traced by pid 7 (gdb); 3 of 3 threads are held"},
-	{"paging", Grant, func(f *Facts) { f.Service = Pressure{Known: true, IO: .41} }, func(f *Facts) { f.Service = Pressure{Known: true, Memory: .39, IO: .39} }, "io full 41 %"},
+	{"paging", Grant, func(f *Facts) { f.Service = Pressure{Known: true, IO: .41} }, func(f *Facts) { f.Service = Pressure{Known: true, Memory: .39, IO: .39} }, "io full 41 % of the last 2s"},
 	{"paging", Grant, func(f *Facts) { f.MajorFaults = 100 }, func(f *Facts) { f.MajorFaults, f.Machine = 9, Pressure{Known: true, Memory: .9} }, "100 major faults/s"},
 	{"starved", Grant, func(f *Facts) { f.Service = Pressure{Known: true, CPU: .6} }, func(f *Facts) { f.Service = Pressure{Known: true, CPU: .59} }, "no processor for 60 % of the last 2s"},
 	{"starved", Grant, func(f *Facts) { f.Throttled = .5 }, func(f *Facts) { f.Throttled = .49 }, "cpu.max for 50 %"},
@@ -32,8 +32,8 @@ var proofs = []struct {
 func healthy() Facts { return Facts{State: 'S', Threads: 3, Window: 2 * time.Second} }
 
 func TestEachRuleNeedsItsProof(t *testing.T) {
-	if len(proofs) != len(rules) {
-		t.Fatalf("%d proofs for %d rules", len(proofs), len(rules))
+	if len(proofs) != len(excuses) {
+		t.Fatalf("%d proofs for %d rules", len(proofs), len(excuses))
 	}
 	for i, p := range proofs {
 		f := healthy()
@@ -42,7 +42,7 @@ func TestEachRuleNeedsItsProof(t *testing.T) {
 		if e.Name != p.name || e.Kind != p.kind || !strings.Contains(e.Text, p.words) {
 			t.Errorf("rule %d: %v %q", i, e.Kind, e)
 		}
-		if e.Name != rules[i].name || e.Text != rules[i].sentence(&f) {
+		if e.Name != excuses[i].name || e.Text != excuses[i].sentence(&f) {
 			t.Errorf("rule %d: an earlier one applies", i)
 		}
 		f = healthy()
@@ -79,7 +79,7 @@ func TestOrderOfRules(t *testing.T) {
 		}
 	}
 	holds := true
-	for _, r := range rules {
+	for _, r := range excuses {
 		if r.kind == Hold && !holds {
 			t.Errorf("%s stands behind a Grant", r.name)
 		}

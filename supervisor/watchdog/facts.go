@@ -9,7 +9,7 @@ type Facts struct {
 	Late      time.Duration // how late our own timer was that led to the look
 	Suspended time.Duration // how long the machine slept since the last Baseline
 
-	Frozen string // what says that it is frozen: a cgroup, or where in the kernel it waits; "" not
+	Frozen string // by which cgroup it is frozen, or where in the kernel it waits for the thaw; "" not
 
 	// Of the threads of the main process, of which at most MaxLooked are looked at.
 	State           byte // of the first thread, as in proc_pid_stat(5)

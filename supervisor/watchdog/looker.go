@@ -101,7 +101,7 @@ func (l *Looker) Look(pid int, cgroup string, late time.Duration) Facts {
 		return f
 	}
 	f.State = stat.state
-	f.Frozen = l.frozen(pid, cgroup)
+	f.Frozen = l.frozen(pid, stat.state, cgroup)
 	l.lookTracer(&f, pid, cgroup)
 
 	m := mark{at: now, faults: stat.faults}
@@ -209,22 +209,35 @@ func (l *Looker) lookTracer(f *Facts, pid int, cgroup string) {
 	f.TracerOwn = own != "" && (others == own || strings.HasPrefix(others, own+"/"))
 }
 
-// frozen says what proves that the process is frozen. The groups above freeze
-// those below; a freezer of cgroup v1 is seen only by where the process waits.
-func (l *Looker) frozen(pid int, cgroup string) string {
+// frozen says what proves that the process is frozen. A group freezes those
+// below it too.
+func (l *Looker) frozen(pid int, state byte, cgroup string) string {
 	if cgroup != "" && l.read.keyed(cgroup+"/cgroup.events", "frozen") == 1 {
 		for dir, n := filepath.Clean(cgroup), 0; n < maxAncestors && len(dir) > 1; dir, n = filepath.Dir(dir), n+1 {
 			if l.read.word(dir+"/cgroup.freeze") == "1" {
-				return "cgroup.freeze of " + dir
+				return "by cgroup.freeze of " + dir
 			}
 		}
-		return "cgroup.events of " + cgroup
+		return "as cgroup.events says of " + cgroup
 	}
-	switch w := l.read.wchan(pid, pid); w {
-	case "do_freezer_trap", "__refrigerator": // kernel/signal.c, kernel/freezer.c
-		return "its place in the kernel, " + w
+	if at := l.read.wchan(pid, pid); frozenAt(state, at) {
+		return "in the kernel, at " + at
 	}
 	return ""
+}
+
+// frozenAt finds one that is frozen in a group that is not known to be its own:
+// by that of a container, or by cgroup v1.
+func frozenAt(state byte, wchan string) bool {
+	switch wchan {
+	case "do_freezer_trap", "__refrigerator": // kernel/signal.c, kernel/freezer.c
+		return true
+	case "get_signal":
+		// do_freezer_trap as a part of its caller. The other sleeps there are
+		// stops, which are T and t.
+		return state == 'S'
+	}
+	return false
 }
 
 // clocks reads both clocks. When we lose the processor in between, they seem

@@ -20,15 +20,15 @@ const (
 	minFewFaults = 10
 )
 
-// rule is one row of the table of excuses.
-type rule struct {
+// excuseRule is one row of the table of excuses.
+type excuseRule struct {
 	name     string
 	kind     ExcuseKind
 	proven   func(*Facts) bool
 	sentence func(*Facts) string
 }
 
-// rules are tried in this order. First what makes judging pointless, whatever
+// excuses are tried in this order. First what makes judging pointless, whatever
 // else there is: Holds. Then what slows a service down, the cause before what
 // follows from it: paging puts threads into D and keeps processors busy, and a
 // starved machine makes us late.
@@ -36,7 +36,7 @@ type rule struct {
 // The pressure is that of the service's own cgroup wherever it is known. That of
 // the machine would excuse a deadlocked service on every busy machine; a
 // deadlocked service has no work that waits for a processor.
-var rules = []rule{
+var excuses = []excuseRule{
 	{"suspended-host", Hold, func(f *Facts) bool { return f.Suspended >= minSuspended }, sayHost},
 	{"frozen", Hold, func(f *Facts) bool { return f.Frozen != "" }, sayFrozen},
 	{"stopped", Hold, isStopped, sayStopped},
@@ -54,7 +54,7 @@ func sayHost(f *Facts) string {
 	return fmt.Sprintf("the machine was suspended for %s (CLOCK_BOOTTIME went on, CLOCK_MONOTONIC did not)", round(f.Suspended))
 }
 
-func sayFrozen(f *Facts) string { return "frozen, says " + f.Frozen }
+func sayFrozen(f *Facts) string { return "held still " + f.Frozen }
 
 // isStopped also finds a process whose first thread has ended.
 func isStopped(f *Facts) bool {
@@ -78,8 +78,8 @@ func isPaging(f *Facts) bool {
 }
 
 func sayPaging(f *Facts) string {
-	return fmt.Sprintf("all its work waited %s: memory full %s, io full %s, %.0f major faults/s",
-		f.window(), percent(f.Service.Memory), percent(f.Service.IO), f.MajorFaults)
+	return fmt.Sprintf("all its work waited: memory full %s, io full %s %s; %.0f major faults/s",
+		percent(f.Service.Memory), percent(f.Service.IO), f.window(), f.MajorFaults)
 }
 
 // isPagingAlone goes by the process itself, where its cgroup tells no pressure.
