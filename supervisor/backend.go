@@ -85,7 +85,7 @@ func (v *service) describe(now time.Duration) control.Service {
 	st := v.output.Stats()
 	c := control.Service{
 		Service: v.cfg.Name, State: v.life.State.String(), Instance: v.life.Instance, Restarts: v.life.Restarts,
-		Ready: v.life.Ready, Cause: string(v.life.Cause), Since: time.Now().UTC().Add(v.life.Since - now),
+		Ready: v.life.Ready && len(v.unready) == 0, Cause: string(v.life.Cause), Since: time.Now().UTC().Add(v.life.Since - now),
 		Sentence: v.sentence, Status: v.status, Incident: v.incident, Desired: "down", Cgroup: v.started.Cgroup,
 		Notified: v.notified, Refused: v.refused, Command: snapshot.MaskArguments(v.cfg.Command), Limitation: v.limitations(st),
 		Output: control.Output{Bytes: uint64(st.Bytes), Lines: uint64(st.Lines), DroppedBytes: uint64(st.Dropped.Bytes), DroppedLines: uint64(st.Dropped.Lines), File: v.output.Path()},

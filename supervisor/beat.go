@@ -136,6 +136,12 @@ func (v *service) followMain(pid int) {
 		v.pidfd.Close()
 		v.pidfd = nil // it was the former one's
 	}
+	if v.threads != nil {
+		v.threads.end()
+		v.watch.remove(v.threads)
+		v.threads = nil
+		v.armThreads()
+	}
 }
 
 // onSigns takes signs of life.
@@ -223,7 +229,11 @@ func (v *service) onPhases(m wire.Message) {
 
 // arm begins to expect beats, once the service is up.
 func (v *service) arm() {
+	if v.isUp() {
+		v.upProbes()
+	}
 	v.armActivities()
+	v.armThreads()
 	v.armBeats()
 }
 
@@ -250,7 +260,9 @@ func (v *service) suspectAfter() time.Duration {
 
 // disarm forgets the signs of an instance that is over.
 func (v *service) disarm() {
-	v.watch, v.activities = watch{}, nil
+	v.threads.end()
+	v.endProbes()
+	v.watch, v.activities, v.threads, v.excuses = watch{}, nil, nil, excusing{}
 	v.limit = v.cfg.Heartbeat.Timeout
 	v.members().Store(nil)
 }
@@ -269,7 +281,7 @@ func (v *service) onVerdicts(list []watchdog.Verdict) {
 
 // onVerdict takes a change in the judgement of a sign.
 func (v *service) onVerdict(d watchdog.Verdict) {
-	if d.To != watchdog.Healthy && v.lookHeld() {
+	if d.To != watchdog.Healthy && (v.lookHeld() || v.excused(&d)) {
 		return
 	}
 	switch d.To {
@@ -293,6 +305,10 @@ func (v *service) onSuspect(d watchdog.Verdict) {
 	}
 	v.watch.late[d.Sign] = d.Text
 	v.beginStall(d.Text)
+	if text, ok := v.proven(d); ok {
+		v.confirm(d.Cause, text)
+		return
+	}
 	v.step(lifecycle.Event{Kind: lifecycle.EventSuspect, Instance: v.life.Instance, Cause: d.Cause, Sentence: d.Text})
 }
 
@@ -304,6 +320,7 @@ func (v *service) onRecovered(d watchdog.Verdict) {
 	if len(v.watch.late) > 0 {
 		return
 	}
+	v.excuses.guard.Recovered()
 	v.step(lifecycle.Event{Kind: lifecycle.EventRecovered, Instance: v.life.Instance})
 	v.endStall(d.Text)
 }

@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
-	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
@@ -52,12 +51,7 @@ func (v *service) mayOrder() bool { return v.cfg.Ready.FD == 0 }
 // resumeBeats judges beats again, unless an operator holds the process. What
 // that finds is judged after the step under way.
 func (v *service) resumeBeats() {
-	if v.stopped != 0 {
-		return
-	}
-	for _, d := range v.watch.Resume(clock.Boot()) {
-		v.s.later(func() { v.onVerdict(d) })
-	}
+	v.s.later(v.judgeAnew)
 }
 
 func (v *service) capture(a lifecycle.Action) {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -80,6 +81,8 @@ func play(role string) int {
 		return playNamed(term)
 	case "activities":
 		return playActivities(term)
+	case "threads":
+		return playThreads(term)
 	case "pausing":
 		return playPausing(term)
 	case "notify":
@@ -178,6 +181,39 @@ func playActivities(term <-chan os.Signal) int {
 		case <-tick.C:
 		}
 	}
+}
+
+func init() {
+	// The first thread of a program does not end with its goroutine, so it must
+	// be none of the workers.
+	if os.Getenv(roleEnv) == "threads" {
+		runtime.LockOSThread()
+	}
+}
+
+// playThreads has three named threads: two workers, of which one ends when there
+// is a file "hold", and one that moves except while there is a file "still".
+func playThreads(term <-chan os.Signal) int {
+	named := func(name string, work func()) {
+		go func() {
+			runtime.LockOSThread() // a thread ends with a goroutine that is locked to it
+			_ = os.WriteFile(fmt.Sprintf("/proc/self/task/%d/comm", unix.Gettid()), []byte(name), 0)
+			work()
+		}()
+	}
+	forever := make(chan struct{})
+	named("worker-1", func() { <-forever })
+	named("worker-2", func() { waitFor("hold") })
+	named("ticker", func() {
+		for {
+			if _, err := os.Stat("still"); err == nil {
+				<-forever
+			}
+			time.Sleep(10 * time.Millisecond) // what it is for: to move
+		}
+	})
+	<-term
+	return 0
 }
 
 // playBeat writes numbered lines and beats.

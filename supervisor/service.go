@@ -47,7 +47,11 @@ type service struct {
 	watch      watch
 	page       *watchdog.Page       // of its activities; nil: none
 	activities *watchdog.Activities // nil: not judged now
-	stall      *stall               // the suspicion at present
+	threads    *threadWatch         // nil: not watched now
+	probes     []*probing
+	unready    []string // probes that say that it is not ready
+	excuses    excusing
+	stall      *stall // the suspicion at present
 	stalls     stalls
 	limit      time.Duration // of the heartbeat, 0: none is expected
 
@@ -75,7 +79,7 @@ type service struct {
 func newService(s *Supervisor, cfg config.Service) (*service, error) {
 	v := &service{s: s, cfg: cfg}
 	v.set = lifecycle.Settings{
-		Restart: cfg.Restart, WaitReady: cfg.Ready.Notify || cfg.Ready.FD != 0, ReadyAfter: cfg.Ready.After,
+		Restart: cfg.Restart, WaitReady: cfg.Ready.Notify || cfg.Ready.FD != 0 || cfg.Ready.Probe != "", ReadyAfter: cfg.Ready.After,
 		StartTimeout: cfg.StartTimeout, StopTimeout: cfg.StopTimeout, CaptureBudget: cfg.Capture.Budget,
 		CanCapture: s.store != nil && s.opt.CaptureHelper != "", DryRun: cfg.DryRun, FirstStartFatal: s.opt.Run,
 	}
@@ -148,12 +152,16 @@ func (v *service) save() {
 func (v *service) next() time.Duration {
 	at := v.life.Deadline
 	if sign, ok := v.watch.Next(); ok && (at == 0 || sign < at) {
-		at = sign
+		at = max(sign, 1)
+	}
+	if look := v.excuses.lookAt; look > 0 && (at == 0 || look < at) {
+		at = look
 	}
 	return at
 }
 
 func (v *service) onTime(now time.Duration) {
+	v.lookHold(now)
 	v.onVerdicts(v.watch.Check(now))
 	if v.life.Deadline > 0 && now >= v.life.Deadline {
 		v.step(lifecycle.Event{Kind: lifecycle.EventTimer})
@@ -296,6 +304,7 @@ func (v *service) adopt(st protocol.Started, files childFiles) {
 		v.readers = append(v.readers, r)
 	}
 	v.setMembers()
+	v.armProbes()
 }
 
 // setMembers tells the receiver of datagrams who may speak for the service.
@@ -315,7 +324,6 @@ func (v *service) onStopContinue(e protocol.Event) {
 	if e.Inst != v.life.Instance {
 		return
 	}
-	now := clock.Boot()
 	if e.Kind == protocol.EventStopped {
 		v.stopped = e.Number
 		v.watch.Suspend()
@@ -326,11 +334,7 @@ func (v *service) onStopContinue(e protocol.Event) {
 		return
 	}
 	v.stopped = 0
-	if v.life.State != lifecycle.Freezing {
-		for _, verdict := range v.watch.Resume(now) {
-			v.onVerdict(verdict)
-		}
-	}
+	v.judgeAnew()
 	v.s.event(v.cfg.Name, "continued", "it runs on")
 }
 

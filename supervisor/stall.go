@@ -85,6 +85,13 @@ func (st *stall) look() (snapshot.Process, error) {
 // endStall keeps a suspicion that was unfounded: how long the service stood
 // still, and what it looked like then.
 func (v *service) endStall(recovery string) {
+	if v.stall != nil {
+		v.keepStall(v.stall.sentence + "; recovered: " + recovery)
+	}
+}
+
+// keepStall makes an incident of the suspicion at present.
+func (v *service) keepStall(sentence string) {
 	st := v.stall
 	v.stall = nil
 	if st == nil || st.instance != v.started.Instance || v.s.store == nil {
@@ -95,7 +102,6 @@ func (v *service) endStall(recovery string) {
 		v.s.event(v.cfg.Name, "stall", fmt.Sprintf("it recovered; not kept: %d stalls were kept within the last %s, %d were not", maxStalls, human(stallWindow), v.stalls.dropped))
 		return
 	}
-	sentence := st.sentence + "; recovered: " + recovery
 	host, _ := os.Hostname()
 	incident := snapshot.Incident{
 		Schema: snapshot.SchemaVersion, Service: v.cfg.Name, Instance: st.instance, PID: st.pid, Time: st.wall, Host: host,

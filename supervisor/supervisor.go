@@ -61,6 +61,8 @@ type Supervisor struct {
 	limits   []string
 	lastBeat time.Duration
 	tidy     tidy.Tidy
+	looker   *watchdog.Looker
+	late     time.Duration // of our own timer, in this turn of the loop
 
 	config     *config.Config
 	reloadOver chan struct{} // closed, and made anew, when a reload is over
@@ -123,6 +125,7 @@ func newSupervisor(o Options) (*Supervisor, error) {
 		timer: time.NewTimer(0), started: time.Now().UTC(), lastBeat: clock.Boot(),
 	}
 	s.jobs.running = map[string]*job{}
+	s.looker = watchdog.NewLooker()
 	s.reloadOver = make(chan struct{})
 	if s.store, err = store.Open(filepath.Join(o.StateDir, dirIncidents)); err != nil {
 		s.noStore = err.Error()
@@ -197,11 +200,15 @@ func (s *Supervisor) runLater() {
 
 func (s *Supervisor) loop() {
 	for !s.quitSent && !s.retiring && s.fatal == nil {
-		s.timer.Reset(s.untilNext())
+		wait := s.untilNext()
+		due := clock.Boot() + wait
+		s.timer.Reset(wait)
+		s.late = 0
 		select {
 		case task := <-s.tasks:
 			task()
 		case <-s.timer.C:
+			s.late = clock.Boot() - due
 		}
 		s.runLater()
 		// Whatever has come in is known before anything is judged by time.
@@ -244,6 +251,9 @@ func (s *Supervisor) onTime(now time.Duration) {
 		s.lastBeat = now
 		s.check(s.keeper.send(protocol.TBeat, nil, nil, nil))
 		s.noteNames(now)
+		if d := s.looker.Baseline(); d > 0 {
+			s.machineSuspended(d)
+		}
 		s.lookContinued()
 	}
 	for _, name := range s.names {

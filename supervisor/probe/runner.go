@@ -20,6 +20,8 @@ type Result struct {
 	// Role is what a ZooKeeper server says it is: leader, follower, observer or
 	// standalone; "" when that is unknown, and for other probes.
 	Role string
+	// Heard says that the server has told its role, also that it has none now.
+	Heard bool
 }
 
 // Runner makes attempts, one after another; its owner sees to it that there are
