@@ -16,7 +16,7 @@ const SocketName = "control.sock"
 // Service is one service as `vigil status` shows it.
 type Service struct {
 	Service  string    `json:"service"`
-	State    string    `json:"state"` // stopped starting running suspect freezing stopping backoff failed
+	State    string    `json:"state"` // stopped waiting starting running suspect freezing stopping backoff failed
 	PID      int       `json:"pid"`   // 0 when there is no process
 	Instance uint64    `json:"instance"`
 	Restarts uint64    `json:"restarts"` // unasked ones since vigil was started
@@ -31,6 +31,8 @@ type Service struct {
 	Signs      []Sign     `json:"signs,omitempty"`              // of life, the worst first; at most MaxSigns
 	SignsMore  int        `json:"signs_more,omitempty"`         // how many there are beyond
 	NextStart  float64    `json:"next_start_seconds,omitempty"` // until the next start, in backoff
+	WaitingFor []Blocker  `json:"waiting_for,omitempty"`        // who must be ready before it is started, in waiting
+	EndsAfter  []Blocker  `json:"ends_after,omitempty"`         // who must be gone first: it is to be stopped or restarted, and runs on until then
 	Incident   string     `json:"incident,omitempty"`           // id of the newest
 	Desired    string     `json:"desired"`                      // "up" or "down"
 	ExitCode   *int       `json:"exit_code,omitempty"`          // of the last end; 128+n for a signal
@@ -40,6 +42,12 @@ type Service struct {
 	Refused    uint64     `json:"notify_refused,omitempty"`   // datagrams of strangers or malformed ones
 	Command    []string   `json:"command"`
 	Limitation []string   `json:"limitations,omitempty"` // what this machine or user does not allow, in words
+}
+
+// Blocker is a service that another one waits for.
+type Blocker struct {
+	Service string `json:"service"`
+	State   string `json:"state"` // or "to stop", "to restart" for one whose end has been asked for
 }
 
 // Heartbeat is the age of the last beat against its limit.

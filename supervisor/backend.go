@@ -103,6 +103,7 @@ func (v *service) describe(now time.Duration) control.Service {
 	if v.life.State == lifecycle.Backoff && v.life.Deadline > now {
 		c.NextStart = (v.life.Deadline - now).Seconds()
 	}
+	v.describeOrder(&c)
 	c.Heartbeat = v.heartbeat(now)
 	c.Signs, c.SignsMore = signsOf(v.watch.List(now))
 	return c

@@ -14,6 +14,7 @@ import (
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
+	"github.com/vigil-supervisor/vigil/supervisor/order"
 )
 
 // stopWay is how an instance was meant to be stopped when it was started.
@@ -32,7 +33,8 @@ func readNote(text []byte) (n note, ok bool) {
 // replaced to get to cfg. One that is down, or waits for its next start, takes
 // the new configuration by itself.
 func (n note) mustRestart(cfg config.Service) bool {
-	return n.Hash != "" && n.Hash != cfg.Hash() && (n.Life.Up || n.Life.State == lifecycle.Failed)
+	onItsWay := n.Life.State == lifecycle.Waiting || n.Order.Down == order.Stop
+	return n.Hash != "" && n.Hash != cfg.Hash() && !onItsWay && (n.Life.Up || n.Life.State == lifecycle.Failed)
 }
 
 // keepFormerWay remembers how to stop an instance that was started with a
@@ -58,7 +60,7 @@ func (s *Supervisor) applyChanges() {
 	for _, name := range s.changed {
 		v := s.services[name]
 		s.event(name, "changed", "its configuration has changed: it is restarted")
-		v.step(lifecycle.Event{Kind: lifecycle.EventRestart})
+		v.wantDown(order.Restart)
 	}
 	for _, name := range s.leaving {
 		v := s.services[name]
@@ -67,9 +69,10 @@ func (s *Supervisor) applyChanges() {
 			s.forget(v)
 			continue
 		}
-		v.stop()
+		v.wantDown(order.Stop)
 	}
 	s.changed, s.leaving = nil, nil
+	s.keepOrder()
 	s.runLater()
 }
 
@@ -93,6 +96,7 @@ func (s *Supervisor) recoverLeaving(rec recovered, rest map[string]recoveredChil
 			return fmt.Errorf("cannot take leave of service %q: %w", key, err)
 		}
 		cfg.Autostart = false
+		n.orderOf(&cfg)
 		if n.LogDir != "" && n.LogDir != filepath.Join(s.opt.StateDir, dirLogs) {
 			cfg.Log.Directory = n.LogDir
 		}
@@ -118,6 +122,7 @@ func (s *Supervisor) forget(v *service) {
 		return
 	}
 	delete(s.services, name)
+	s.order.graph, s.order.due = nil, true
 	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == name })
 	// Before the note goes: a successor that finds that does all of this again.
 	_ = os.Remove(v.socketPath())

@@ -52,7 +52,7 @@ func (v *service) excused(d *watchdog.Verdict) bool {
 // lookExcuse looks once for all verdicts of one moment.
 func (v *service) lookExcuse(at time.Duration) watchdog.Excuse {
 	if x := &v.excuses; x.askedAt != at {
-		x.askedAt, x.found = at, watchdog.Judge(v.s.looker.Look(v.started.PID, v.started.Cgroup, v.s.late))
+		x.askedAt, x.found = at, watchdog.Judge(v.s.facts.Look(v.started.PID, v.started.Cgroup, v.s.late))
 	}
 	return v.excuses.found
 }
@@ -118,7 +118,7 @@ func (v *service) lookHold(now time.Duration) {
 		return
 	}
 	x.lookAt = now + watchdog.LookAgain
-	if e := watchdog.Judge(v.s.looker.Look(v.started.PID, v.started.Cgroup, 0)); e.Kind == watchdog.Hold {
+	if e := watchdog.Judge(v.s.facts.Look(v.started.PID, v.started.Cgroup, 0)); e.Kind == watchdog.Hold {
 		if e.Name != x.hold {
 			x.hold = e.Name
 			v.s.event(v.cfg.Name, "excused", "not judged while it lasts: "+e.String())

@@ -22,6 +22,7 @@ func (v *service) perform(a lifecycle.Action) {
 	case lifecycle.ActionStopSignal:
 		v.sendStop()
 	case lifecycle.ActionKillTree:
+		v.noteKill()
 		v.s.ask(protocol.TKill, protocol.Kill{ID: v.id()})
 	case lifecycle.ActionOrder:
 		v.s.ask(protocol.TOrder, protocol.Order{ID: v.id(), Again: a.Again && v.mayOrder()})
@@ -150,6 +151,7 @@ func (v *service) request(start protocol.Start) {
 		return
 	}
 	start.Passed = len(files)
+	v.save() // with what it is started as: a reload may come before it is ready
 	v.givePage(&start)
 	v.s.check(v.s.keeper.send(protocol.TStart, start, files, func(m protocol.Message) { v.onStartReply(start.Instance, m) }))
 	done()

@@ -47,6 +47,7 @@ func (s *Supervisor) recover(rec recovered) error {
 		return err
 	}
 	s.settleMemory()
+	s.order.known = true
 	s.takeUpJobs(rec.notes, helpers)
 	return nil
 }
@@ -87,13 +88,16 @@ func (v *service) recover(text []byte, c recoveredChild, has bool) error {
 		if err := json.Unmarshal(text, &n); err != nil {
 			v.s.event(v.cfg.Name, "alert", "its note cannot be read, its past is forgotten: "+err.Error())
 			n = note{}
+		} else {
+			v.noted = true
 		}
 		v.life, v.incident, v.sentence, v.limit = n.Life, n.Incident, n.Sentence, n.Limit
 		v.exe, v.runtime, v.status, v.done, v.hash, v.stopSent = n.Exe, n.Runtime, n.Status, n.Done, n.Hash, n.StopSent
 		v.timeline.list = n.Story
+		v.order.orderNote = n.Order
 		v.keepFormerWay(c, has)
 	}
-	if n := (note{Life: v.life, Hash: v.hash}); n.mustRestart(v.cfg) && !v.leaving {
+	if n := (note{Life: v.life, Hash: v.hash, Order: v.order.orderNote}); n.mustRestart(v.cfg) && !v.leaving {
 		v.s.changed = append(v.s.changed, v.cfg.Name)
 	}
 	v.reconcile(c, has)

@@ -67,6 +67,8 @@ func play(role string) int {
 	switch role {
 	case "beat":
 		return playBeat(term)
+	case "order":
+		return playOrder(term)
 	case "fail":
 		return 1
 	case "alone":

@@ -74,6 +74,8 @@ type service struct {
 	stopSent  uint64 // the instance that has been sent its stop signal
 	waiters   []*waiter
 	limits    []string
+	order     inOrder
+	noted     bool // a note was found
 }
 
 func newService(s *Supervisor, cfg config.Service) (*service, error) {
@@ -108,8 +110,10 @@ func (v *service) id() string { return protocol.ID(v.cfg.Name, v.life.Instance) 
 func (v *service) step(ev lifecycle.Event) {
 	now := clock.Boot()
 	before := v.life
+	v.set.Held = v.heldBack()
 	next, actions := lifecycle.Step(v.life, v.set, ev, now, random())
 	v.life = next
+	v.stepped(before)
 	v.prepareJob(actions)
 	if v.leaving && v.final() {
 		v.s.later(func() { v.s.forget(v) })
@@ -137,10 +141,11 @@ type note struct {
 	LogDir   string            `json:"log_dir,omitempty"` // where its output is, for when the configuration does not know it any more
 	StopSent uint64            `json:"stop_sent,omitempty"`
 	Story    []snapshot.Moment `json:"story,omitempty"` // the newest of its timeline
+	Order    orderNote         `json:"order,omitzero"`
 }
 
 func (v *service) save() {
-	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir, v.stopSent, newest(v.timeline.list, maxServiceStory)})
+	text, err := json.Marshal(note{v.life, v.incident, v.sentence, v.limit, v.exe, v.runtime, v.status, v.done, v.hash, v.logDir, v.stopSent, newest(v.timeline.list, maxServiceStory), v.orderNote()})
 	if err != nil {
 		v.s.log.Error("cannot encode note", zap.Error(err))
 		return
@@ -166,16 +171,6 @@ func (v *service) onTime(now time.Duration) {
 	if v.life.Deadline > 0 && now >= v.life.Deadline {
 		v.step(lifecycle.Event{Kind: lifecycle.EventTimer})
 	}
-}
-
-func (v *service) autostart() {
-	if v.cfg.Autostart && !v.leaving && !v.life.Up && v.life.Instance == 0 {
-		v.step(lifecycle.Event{Kind: lifecycle.EventStart})
-	}
-}
-
-func (v *service) stop() {
-	v.step(lifecycle.Event{Kind: lifecycle.EventStop})
 }
 
 // final reports whether nothing moves any more without being asked.

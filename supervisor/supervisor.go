@@ -22,6 +22,7 @@ import (
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
+	"github.com/vigil-supervisor/vigil/supervisor/order"
 	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
 
 	"github.com/vigil-supervisor/vigil/control"
@@ -50,6 +51,7 @@ type Supervisor struct {
 	jobs       jobs      // captures and analyses under way
 	snapshots  snapshots // asked for, of services that run on
 	reopens    reopens
+	order      ordering
 
 	tasks    chan func()
 	after    []func() // the loop's own, see later
@@ -61,8 +63,8 @@ type Supervisor struct {
 	limits   []string
 	lastBeat time.Duration
 	tidy     tidy.Tidy
-	looker   *watchdog.Looker
-	late     time.Duration // of our own timer, in this turn of the loop
+	facts    *watchdog.Looker // before verdicts
+	late     time.Duration    // of our own timer, in this turn of the loop
 
 	config     *config.Config
 	reloadOver chan struct{} // closed, and made anew, when a reload is over
@@ -95,12 +97,13 @@ func Run(o Options) (int, error) {
 	go s.keeper.receive(func(m protocol.Message, err error) {
 		s.post(func() { s.onMessage(m, err) })
 	})
-	s.startAll()
 	touched := append(slices.Clone(s.changed), s.leaving...)
-	s.applyChanges()
+	s.applyChanges() // first: what is new may come after what is restarted
+	s.startAll()
 	if s.welcome.Beginning == protocol.BeginCandidate {
 		s.afterReload(touched)
 	}
+	s.keepOrder()
 	s.loop()
 	if s.retiring && !s.quitSent && s.fatal == nil {
 		s.handOver()
@@ -125,7 +128,7 @@ func newSupervisor(o Options) (*Supervisor, error) {
 		timer: time.NewTimer(0), started: time.Now().UTC(), lastBeat: clock.Boot(),
 	}
 	s.jobs.running = map[string]*job{}
-	s.looker = watchdog.NewLooker()
+	s.facts = watchdog.NewLooker()
 	s.reloadOver = make(chan struct{})
 	if s.store, err = store.Open(filepath.Join(o.StateDir, dirIncidents)); err != nil {
 		s.noStore = err.Error()
@@ -214,6 +217,7 @@ func (s *Supervisor) loop() {
 		// Whatever has come in is known before anything is judged by time.
 		s.drain()
 		s.onTime(clock.Boot())
+		s.keepOrder()
 		s.fault()
 	}
 }
@@ -233,14 +237,19 @@ func (s *Supervisor) drain() {
 func (s *Supervisor) untilNext() time.Duration {
 	now := clock.Boot()
 	next := s.lastBeat + beatEvery
+	if s.order.due {
+		return 0
+	}
 	for _, at := range []time.Duration{s.giveUpAt, s.tidy.Next()} {
 		if at > 0 {
 			next = min(next, at)
 		}
 	}
 	for _, v := range s.services {
-		if at := v.next(); at > 0 {
-			next = min(next, at)
+		for _, at := range []time.Duration{v.next(), v.nextLate()} {
+			if at > 0 {
+				next = min(next, at)
+			}
 		}
 	}
 	return max(next-now, 0)
@@ -251,13 +260,14 @@ func (s *Supervisor) onTime(now time.Duration) {
 		s.lastBeat = now
 		s.check(s.keeper.send(protocol.TBeat, nil, nil, nil))
 		s.noteNames(now)
-		if d := s.looker.Baseline(); d > 0 {
+		if d := s.facts.Baseline(); d > 0 {
 			s.machineSuspended(d)
 		}
 		s.lookContinued()
 	}
 	for _, name := range s.names {
 		s.services[name].onTime(now)
+		s.services[name].lookLate(now)
 	}
 	s.tidy.OnTime(now)
 	s.jobs.goOn(s)
@@ -275,15 +285,8 @@ func (s *Supervisor) check(err error) {
 // random is the one source of chance.
 func random() float64 { return rand.Float64() }
 
-// startAll starts what shall run and was not found running.
-func (s *Supervisor) startAll() {
-	for _, name := range s.names {
-		s.services[name].autostart()
-	}
-}
-
-// stopAll is the answer to a request to end. A second one does not wait for
-// evidence any more.
+// stopAll is the answer to a request to end: all services end in the reverse
+// order of their starts. A second one does not wait for evidence any more.
 func (s *Supervisor) stopAll(why string) {
 	if s.stopping {
 		s.giveUpAt = clock.Boot()
@@ -292,8 +295,9 @@ func (s *Supervisor) stopAll(why string) {
 	s.stopping = true
 	s.event("", "stop", why)
 	for _, name := range s.names {
-		s.services[name].stop()
+		s.services[name].wantDown(order.Stop)
 	}
+	s.keepOrder()
 }
 
 // finishWhenDone ends vigil: when it was asked to and every service has

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/control"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
+	"github.com/vigil-supervisor/vigil/supervisor/order"
 )
 
 func ownPID() int { return os.Getpid() }
@@ -28,33 +29,45 @@ func (s *Supervisor) askAll(a control.Ask) ([]*waiter, error) {
 			return nil, s.noService(string(a.Verb), name)
 		}
 	}
-	kinds := map[control.Verb]lifecycle.EventKind{
-		control.Start: lifecycle.EventStart, control.Stop: lifecycle.EventStop, control.Restart: lifecycle.EventRestart,
-	}
-	kind, ok := kinds[a.Verb]
-	if !ok {
+	switch a.Verb {
+	case control.Start, control.Stop, control.Restart:
+	default:
 		return nil, fmt.Errorf("cannot %s services: no such verb: %w", a.Verb, control.ErrConflict)
 	}
-	var waits []*waiter
-	for _, name := range a.Services {
-		v := s.services[name]
-		w := &waiter{verb: a.Verb, instance: v.life.Instance, done: make(chan control.Result, 1)}
-		waits = append(waits, w)
-		if beyond, ok := a.Beyond[name]; ok && a.Verb == control.Restart {
-			w.instance = min(w.instance, beyond)
-		}
-		if w.instance == v.life.Instance {
-			s.event(name, "request", string(a.Verb)+" was asked for")
-			v.step(lifecycle.Event{Kind: kind})
-		}
+	wishes := s.wishes(a.Verb, a.Services)
+	waits := make([]*waiter, len(wishes))
+	for i, one := range wishes {
+		waits[i] = s.carryOut(a, one)
+	}
+	s.keepOrder()
+	for i, one := range wishes {
+		v, w := one.v, waits[i]
 		if !a.Wait {
-			w.done <- control.Result{Service: name, State: v.life.State.String(), Done: true}
+			w.done <- control.Result{Service: v.cfg.Name, State: v.life.State.String(), Done: true}
 			continue
 		}
 		v.waiters = append(v.waiters, w)
 		v.tellWaiters()
 	}
 	return waits, nil
+}
+
+// carryOut begins what a request means for one service, unless that has
+// happened by now.
+func (s *Supervisor) carryOut(a control.Ask, one wish) *waiter {
+	v := one.v
+	w := &waiter{verb: one.verb, instance: v.life.Instance, done: make(chan control.Result, 1)}
+	if beyond, ok := a.Beyond[v.cfg.Name]; ok && one.verb == control.Restart {
+		w.instance = min(w.instance, beyond)
+	}
+	why := "was asked for"
+	if !one.named {
+		why = along(a.Verb, a.Services)
+	}
+	if w.instance == v.life.Instance {
+		one.carryOut(why)
+	}
+	return w
 }
 
 // tellWaiters answers those whose wish is fulfilled, or cannot be.
@@ -81,7 +94,7 @@ func (v *service) judge(w *waiter) (over bool, err string) {
 		if v.final() && !v.life.Up {
 			return true, ""
 		}
-		if v.life.Up {
+		if v.life.Up && v.order.Down != order.Stop {
 			return true, "another request started it meanwhile"
 		}
 	case control.Start:
@@ -99,8 +112,11 @@ func (v *service) judge(w *waiter) (over bool, err string) {
 	switch {
 	case v.life.State == lifecycle.Failed, v.life.State == lifecycle.Backoff && v.life.Instance > w.instance:
 		return true, v.sentence
-	case !v.life.Up:
+	case !v.life.Up || v.order.Down == order.Stop:
 		return true, "another request stopped it meanwhile"
+	}
+	if why := v.hopeless(); why != "" {
+		return true, why
 	}
 	return false, ""
 }

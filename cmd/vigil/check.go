@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vigil-supervisor/vigil/supervisor"
 	"github.com/vigil-supervisor/vigil/supervisor/config"
 )
 
@@ -29,7 +31,7 @@ func (a *app) check(files []string) error {
 		a.mistakes(err)
 		return &exit{code: exitFailed}
 	}
-	if _, err := fmt.Fprint(a.out, a.clean(a.out, config.Plan(c))); err != nil {
+	if _, err := fmt.Fprint(a.out, a.clean(a.out, config.Plan(c)+startOrder(c))); err != nil {
 		return fmt.Errorf("cannot write plan: %w", err)
 	}
 	// It may be for another machine, or what is missing may come: a warning.
@@ -37,4 +39,18 @@ func (a *app) check(files []string) error {
 		fmt.Fprintln(a.err, a.clean(a.err, "warning: on this machine: "+w.Error()))
 	}
 	return nil
+}
+
+// startOrder says what is started in which order, when there is more than one
+// service. Those of a line do not wait for each other.
+func startOrder(c *config.Config) string {
+	if len(c.Services) < 2 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\nstart order (stopped in reverse)\n")
+	for i, level := range supervisor.OrderOf(c).Levels() {
+		fmt.Fprintf(&b, "  %-10d %s\n", i+1, strings.Join(level, ", "))
+	}
+	return b.String()
 }

@@ -78,6 +78,8 @@ func TestWhy(t *testing.T) {
 		{control.Service{}, "-"},
 		{control.Service{State: "running", Status: "serving 3"}, "serving 3"},
 		{control.Service{State: "running", Cause: "hang"}, "hang"},
+		{control.Service{State: "waiting", WaitingFor: []control.Blocker{{Service: "db", State: "starting"}, {Service: "cache", State: "failed"}}}, "waiting for db (starting), cache (failed)"},
+		{control.Service{State: "running", EndsAfter: []control.Blocker{{Service: "web", State: "stopping"}}, Status: "busy"}, "ends after web (stopping); busy"},
 		{control.Service{State: "backoff", NextStart: 3.2, Cause: "exit", Sentence: "exited with 1"}, "next start in 3.2s; exited with 1"},
 	}
 	for _, test := range tests {

@@ -51,6 +51,9 @@ func playService() {
 	case "logger": // FILE reopen|deaf
 		playLogger(args[0], args[1])
 		return
+	case "order": // NAME FILE [start=FIFO] [stop=FIFO]
+		playOrder(terminate, args[0], args[1], args[2:])
+		return
 	case "notify": // MESSAGE...: to NOTIFY_SOCKET
 		conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
 		must(err)
@@ -60,6 +63,45 @@ func playService() {
 		panic("unknown role " + role)
 	}
 	<-terminate
+}
+
+// playOrder writes to a file that it shares with others what it does and when:
+// begin, ready, term, end. It is ready, or ends, when somebody writes to the
+// FIFO, if there is one.
+func playOrder(terminate <-chan os.Signal, name, file string, gates []string) {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	must(err)
+	say := func(word string) {
+		_, err := fmt.Fprintln(f, name, word)
+		must(err)
+	}
+	gate := func(kind string) <-chan struct{} {
+		open := make(chan struct{})
+		go func() {
+			for _, g := range gates {
+				if path, ok := strings.CutPrefix(g, kind+"="); ok {
+					_, err := os.ReadFile(path) // until it has been written to
+					must(err)
+				}
+			}
+			close(open)
+		}()
+		return open
+	}
+	say("begin")
+	select {
+	case <-gate("start"):
+		say("ready")
+		conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+		must(err)
+		_, err = conn.Write([]byte("READY=1"))
+		must(err)
+		<-terminate
+	case <-terminate:
+	}
+	say("term")
+	<-gate("stop")
+	say("end")
 }
 
 func atoi(s string) int {

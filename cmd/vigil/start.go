@@ -2,4 +2,4 @@ package main
 
 import "github.com/vigil-supervisor/vigil/control"
 
-var startAsk = verb{control.Start, "Start services", "they are ready"}
+var startAsk = verb{control.Start, "Start services, and those that they require", "they are ready"}

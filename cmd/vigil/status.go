@@ -194,7 +194,7 @@ func stateColor(state string) string {
 		return "32"
 	case "failed":
 		return "31"
-	case "suspect", "freezing", "backoff", "starting", "stopping":
+	case "suspect", "freezing", "backoff", "waiting", "starting", "stopping":
 		return "33"
 	}
 	return ""
@@ -214,10 +214,16 @@ func heartbeat(h *control.Heartbeat) cell {
 	return cell{text + " " + h.State, "33"}
 }
 
-// why says what one wants to know next: when it starts again, what it says of
-// itself, and how the last instance ended.
+// why says what one wants to know next: whom it waits for, when it starts again,
+// what it says of itself, and how the last instance ended.
 func why(s control.Service) string {
 	var parts []string
+	if len(s.WaitingFor) > 0 {
+		parts = append(parts, "waiting for "+blockers(s.WaitingFor))
+	}
+	if len(s.EndsAfter) > 0 {
+		parts = append(parts, "ends after "+blockers(s.EndsAfter))
+	}
 	if s.State == "backoff" {
 		parts = append(parts, "next start in "+span(seconds(s.NextStart)))
 	}
@@ -234,6 +240,15 @@ func why(s control.Service) string {
 		return "-"
 	}
 	return strings.Join(parts, "; ")
+}
+
+// blockers is "db (starting), cache (failed)".
+func blockers(list []control.Blocker) string {
+	words := make([]string, len(list))
+	for i, b := range list {
+		words[i] = b.Service + " (" + b.State + ")"
+	}
+	return strings.Join(words, ", ")
 }
 
 // limitations writes once what this machine or user does not allow.

@@ -13,7 +13,7 @@ func (a *app) upCommand() *cobra.Command {
 		Use:   "up [FILE...]",
 		Short: "Supervise all services of a configuration in the foreground",
 		Long: "Supervise all services of the configuration in the foreground, until TERM or INT;\n" +
-			"then stop them in order and end with 0. Without FILE it reads ./vigil.toml, or else\n" +
+			"then stop them in reverse order and end with 0. Without FILE it reads ./vigil.toml, or else\n" +
 			"/etc/vigil/vigil.toml and /etc/vigil/conf.d/*.toml. A configuration that is wrong\n" +
 			"starts nothing: exit code 1.",
 		Example: "  vigil up --name shop shop.toml",

@@ -55,6 +55,7 @@ type Service struct {
 	Autostart          bool              `json:"autostart"`
 	After              []string          `json:"after,omitempty"`
 	Requires           []string          `json:"requires,omitempty"`
+	RestartWith        []string          `json:"restart_with,omitempty"`
 	DryRun             bool              `json:"dry_run"`
 	OutputTail         int64             `json:"output_tail"` // bytes
 	Ready              Ready             `json:"ready"`

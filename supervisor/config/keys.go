@@ -74,14 +74,6 @@ func lifeRows() []row {
 	}
 }
 
-// orderRows name other services.
-func orderRows() []row {
-	return []row{
-		laterRow("after", takesStrings, "Services that are started before."),
-		laterRow("requires", takesStrings, "Services that must be up."),
-	}
-}
-
 // partRows are the tables of a service.
 func partRows() []row {
 	return []row{

@@ -5,7 +5,6 @@ import (
 	"testing"
 )
 
-// The keys are refused by Load in this version, so the services are made here.
 func TestOrder(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -18,8 +17,9 @@ func TestOrder(t *testing.T) {
 			[]string{"services wait for each other: a -> b -> c -> a"}},
 		{"circle behind", []Service{{Name: "a", After: []string{"b"}}, {Name: "b", Requires: []string{"c"}}, {Name: "c", Requires: []string{"b"}}},
 			[]string{"services wait for each other: b -> c -> b"}},
-		{"none", []Service{{Name: "web", After: []string{"bd"}, Requires: []string{"zzzzz"}}, {Name: "db"}},
-			[]string{`service "bd", which "web" names in after, does not exist; did you mean "db"?`, `service "zzzzz", which "web" names in requires, does not exist`}},
+		{"circle of restarts", []Service{{Name: "a", RestartWith: []string{"b"}}, {Name: "b", Requires: []string{"a"}}}, []string{"services wait for each other: a -> b -> a"}},
+		{"none", []Service{{Name: "web", After: []string{"bd"}, Requires: []string{"zzzzz"}, RestartWith: []string{"dbb"}}, {Name: "db"}},
+			[]string{`service "bd", which "web" names in after, does not exist; did you mean "db"?`, `service "zzzzz", which "web" names in requires, does not exist`, `service "dbb", which "web" names in restart_with, does not exist; did you mean "db"?`}},
 	} {
 		defined := map[string]place{}
 		for _, s := range c.services {

@@ -30,6 +30,14 @@ func (s Service) plan(b *strings.Builder) {
 	if s.User != "" || s.Group != "" {
 		line("runs as", "user %s, group %s", orElse(quoted(s.User), "vigil's own"), orElse(quoted(s.Group), "the user's"))
 	}
+	for _, o := range []struct {
+		what, words string
+		names       []string
+	}{{"after", "", s.After}, {"requires", "", s.Requires}, {"follows", "restarts of ", s.RestartWith}} {
+		if len(o.names) > 0 {
+			line(o.what, "%s%s", o.words, strings.Join(o.names, ", "))
+		}
+	}
 	line("ready", "%s", s.readyPlan())
 	if s.Heartbeat.Timeout > 0 {
 		line("heartbeat", "suspect after %s, a hang after %s of silence", short(s.Heartbeat.Suspect), short(s.Heartbeat.Timeout))

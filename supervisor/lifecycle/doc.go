@@ -34,9 +34,17 @@
 // deadline which has moved since is ignored, and so is everything about another
 // instance than the current one.
 //
+// # Order
+//
+// Whether an instance may be started now is said by Settings.Held, since it
+// depends on other services (package supervisor/order). There is one place that
+// starts, and it looks there: a start, a restart and a retry all wait in the same
+// way. While it is held the keeper has no standing order either.
+//
 // # Nothing is stuck
 //
-// Every state but stopped and failed owns its exit: a process whose end will be
-// told, a start whose answer will come, or a Deadline. The property test holds
-// it for arbitrary sequences of events.
+// Every state but stopped, failed and waiting owns its exit: a process whose end
+// will be told, a start whose answer will come, or a Deadline. A service that
+// waits is let go by EventGate, as soon as Held is empty. The property test
+// holds it for arbitrary sequences of events.
 package lifecycle

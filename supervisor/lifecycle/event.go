@@ -29,11 +29,12 @@ const (
 	EventCaptured                     // the evidence is taken, or cannot be; Err
 	EventTimer                        // the Deadline is reached
 	EventExtend                       // it asks for more time; Extend
+	EventGate                         // Settings.Held has changed
 	eventCount
 )
 
 var eventNames = [eventCount]string{"start", "stop", "restart", "spawned", "spawn-failed", "again", "again-failed",
-	"exited", "empty", "ready", "announced-stop", "suspect", "recovered", "confirmed", "captured", "timer", "extend"}
+	"exited", "empty", "ready", "announced-stop", "suspect", "recovered", "confirmed", "captured", "timer", "extend", "gate"}
 
 // EventKinds lists all kinds.
 func EventKinds() []EventKind {

@@ -146,3 +146,63 @@ func TestServiceSurvivesItsNote(t *testing.T) {
 		t.Fatalf("%+v came back as %+v (%v)", l.s, back, err)
 	}
 }
+
+// Whatever leads to a start waits while it is held: a request, a restart and a
+// retry.
+func TestHeld(t *testing.T) {
+	l := newLife(nil)
+	l.set.Held = "for db (starting)"
+	l.do(Event{Kind: EventStart})
+	if l.s.State != Waiting || l.s.Instance != 0 || l.did(ActionSpawn) || !l.s.Up {
+		t.Fatalf("held, it is %+v: %+v", l.s, l.actions)
+	}
+	l.do(Event{Kind: EventGate})
+	if l.s.State != Waiting {
+		t.Fatalf("still held, it is %s", l.s.State)
+	}
+	l.set.Held = ""
+	l.do(Event{Kind: EventGate})
+	if l.s.State != Starting || !l.did(ActionSpawn) || !l.s.Again {
+		t.Fatalf("let go, it is %+v: %+v", l.s, l.actions)
+	}
+	l.do(Event{Kind: EventSpawned})
+	l.set.Held = "for db (backoff)"
+	l.do(Event{Kind: EventGate})
+	if l.s.State != Running || l.s.Again || !l.did(ActionOrder) {
+		t.Fatalf("held while it runs: %+v: %+v", l.s, l.actions)
+	}
+	l.do(Event{Kind: EventExited, Exit: End{Code: 1}}, Event{Kind: EventEmpty})
+	if l.s.State != Waiting || l.s.Restarts != 1 || l.s.Cause != snapshot.CauseExit {
+		t.Fatalf("dead while it is held: %+v", l.s)
+	}
+	l.set.Held = ""
+	l.do(Event{Kind: EventGate}, Event{Kind: EventSpawned}, Event{Kind: EventExited, Exit: End{Code: 1}}, Event{Kind: EventEmpty})
+	if l.s.State != Backoff || l.s.Instance != 2 {
+		t.Fatalf("dead again: %+v", l.s)
+	}
+	l.now, l.set.Held = l.s.Deadline, "for db (starting)"
+	l.do(Event{Kind: EventTimer})
+	if l.s.State != Waiting || l.s.Deadline != 0 {
+		t.Fatalf("the delay is over: %+v", l.s)
+	}
+	l.do(Event{Kind: EventStop})
+	if l.s.State != Stopped || l.s.Up || !l.did(ActionDone) {
+		t.Fatalf("stopped: %+v", l.s)
+	}
+}
+
+// A start that is under way when the service is held goes on; the keeper is not
+// to repeat it.
+func TestHeldWhileTheStartIsUnderWay(t *testing.T) {
+	l := newLife(nil)
+	l.do(Event{Kind: EventStart})
+	l.set.Held = "for db (stopping)"
+	l.do(Event{Kind: EventGate})
+	if l.did(ActionOrder) {
+		t.Fatal("the keeper does not know of the start yet")
+	}
+	l.do(Event{Kind: EventSpawned})
+	if l.s.State != Running || l.s.Again {
+		t.Fatalf("%+v: %+v", l.s, l.actions)
+	}
+}

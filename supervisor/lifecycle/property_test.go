@@ -42,6 +42,9 @@ func (w *world) step(t *rapid.T, ev Event) {
 func (w *world) perform(t *rapid.T, a Action) {
 	switch a.Kind {
 	case ActionSpawn:
+		if w.set.Held != "" {
+			t.Fatalf("instance %d is started while it is held", a.Instance)
+		}
 		if w.pending || w.alive || w.tree {
 			t.Fatalf("instance %d is started while %d is not gone", a.Instance, w.inst)
 		}
@@ -97,7 +100,16 @@ func (w *world) killed(t *rapid.T) {
 // an answer or a time, and what it waits for exists or is about to be told.
 func (w *world) check(t *rapid.T, ev Event) {
 	s := w.s
-	if !s.State.Final() && s.Deadline == 0 && !s.Alive && !s.Pending {
+	if s.State == Waiting && (s.Alive || s.Tree || s.Pending || s.Deadline != 0 || s.Ready || s.Asked || s.Once || s.Again || !s.Up || w.alive || w.tree || w.pending) {
+		t.Fatalf("after %s it waits, but something of it is left: %+v, world %+v", ev.Kind, s, w)
+	}
+	if s.State == Waiting && ev.Kind == EventGate && w.set.Held == "" {
+		t.Fatalf("it waits for nothing: %+v", s)
+	}
+	if w.set.Held != "" && ev.Kind == EventGate && s.Again && !s.Pending {
+		t.Fatalf("it is held, and the keeper has a standing order: %+v", s)
+	}
+	if !s.State.Final() && s.State != Waiting && s.Deadline == 0 && !s.Alive && !s.Pending {
 		t.Fatalf("after %s it is %s, with no process, no deadline and no answer under way: %+v", ev.Kind, s.State, s)
 	}
 	if s.State.Final() && (s.Alive || s.Tree || s.Pending || s.Deadline != 0 || w.alive || w.tree || w.pending) {
@@ -203,12 +215,22 @@ func TestNothingIsStuck(t *testing.T) {
 			case 0:
 				kind := rapid.SampledFrom([]EventKind{EventStart, EventStop, EventRestart}).Draw(t, "operator")
 				w.step(t, Event{Kind: kind})
+			case 2:
+				if w.set.Held == "" {
+					w.set.Held = "for db"
+				} else {
+					w.set.Held = ""
+				}
+				// The loop may be late, and tell of several changes at once.
+				if rapid.Bool().Draw(t, "told") {
+					w.step(t, Event{Kind: EventGate})
+				}
 			case 1:
 				kind := rapid.SampledFrom([]EventKind{EventSuspect, EventRecovered, EventConfirmed, EventStopping, EventExtend}).Draw(t, "sign")
 				if w.s.Instance > 0 { // the loop names the instance that it knows
 					w.step(t, Event{Kind: kind, Instance: w.s.Instance, Cause: snapshot.CauseHang, Sentence: "silent", Extend: time.Second})
 				}
-			case 2:
+			case 3:
 				kind := rapid.SampledFrom(EventKinds()).Draw(t, "late")
 				if aboutProcess(kind) && w.s.Instance > 1 {
 					before := w.s

@@ -50,6 +50,9 @@ type Settings struct {
 	CaptureBudget time.Duration
 	CanCapture    bool
 	DryRun        bool // verdicts are told, nothing is done
+	// Held is why no instance may be started now, in words; "": one may. It
+	// changes while the service lives, and EventGate tells of that.
+	Held string
 	// FirstStartFatal: a start that fails before any has worked is final, as a
 	// command line that cannot be run is.
 	FirstStartFatal bool

@@ -9,6 +9,7 @@ type State uint8
 // The states.
 const (
 	Stopped  State = iota // nothing runs, nothing is wanted
+	Waiting               // wanted, and held back until others are ready
 	Starting              // started, or about to be; not ready yet
 	Running               // up
 	Suspect               // up, but a sign of life is late
@@ -19,7 +20,7 @@ const (
 	stateCount
 )
 
-var stateNames = [stateCount]string{"stopped", "starting", "running", "suspect", "freezing", "stopping", "backoff", "failed"}
+var stateNames = [stateCount]string{"stopped", "waiting", "starting", "running", "suspect", "freezing", "stopping", "backoff", "failed"}
 
 // States lists all states.
 func States() []State {

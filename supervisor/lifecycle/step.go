@@ -30,7 +30,7 @@ func Step(s Service, set Settings, ev Event, now time.Duration, rnd float64) (Se
 // aboutProcess reports whether an event tells of one instance's process.
 func aboutProcess(k EventKind) bool {
 	switch k {
-	case EventStart, EventStop, EventRestart, EventTimer, EventExtend:
+	case EventStart, EventStop, EventRestart, EventTimer, EventExtend, EventGate:
 		return false
 	}
 	return true
@@ -72,8 +72,13 @@ func (t *turn) due(d time.Duration) {
 	}
 }
 
-// spawn starts the next instance.
+// spawn starts the next instance, or has it wait until it may be.
 func (t *turn) spawn(why string) {
+	if t.set.Held != "" {
+		t.s.Asked, t.s.Once, t.s.Ready = false, false, false
+		t.to(Waiting, "%s", t.set.Held)
+		return
+	}
 	t.begin()
 	t.s.Pending = true
 	t.s.Again = restart.Immediate(t.set.Restart, t.s.History, t.now)
@@ -113,7 +118,37 @@ func (t *turn) spawned() {
 		return
 	}
 	t.s.Deadline = 0
+	if t.set.Held != "" {
+		t.withdraw()
+	}
 	t.awaitReady()
+}
+
+// release: what it waited for may have come.
+func (t *turn) release() {
+	if t.set.Held == "" {
+		t.spawn("what it waited for is there")
+	}
+}
+
+// gate: the keeper must not start it again at once while it is held. An answer
+// that is under way is awaited: spawned looks again.
+func (t *turn) gate() {
+	switch {
+	case t.s.Pending || t.s.Asked:
+	case t.set.Held != "":
+		t.withdraw()
+	default:
+		t.order()
+	}
+}
+
+// order has the keeper start it again at once, if the policy would do that.
+func (t *turn) order() {
+	if !t.s.Again && t.set.Held == "" && restart.Immediate(t.set.Restart, t.s.History, t.now) {
+		t.s.Again = true
+		t.act(Action{Kind: ActionOrder, Again: true})
+	}
 }
 
 // awaitReady waits for what the configuration takes for ready.
@@ -456,10 +491,7 @@ func (t *turn) settle() {
 		return
 	}
 	t.s.History = t.s.History.Settle()
-	if !t.s.Again && restart.Immediate(t.set.Restart, t.s.History, t.now) {
-		t.s.Again = true
-		t.act(Action{Kind: ActionOrder, Again: true})
-	}
+	t.order()
 }
 
 // retry: the back-off is over.

@@ -52,6 +52,7 @@ func TestStateText(t *testing.T) {
 // owners says what makes a service leave each state.
 var owners = map[State]string{
 	Stopped:  "final: a request",
+	Waiting:  "the services that it waits for: each has an owner here, or is final and named as the reason",
 	Starting: "the answer to the start (looked at again every 30 s), then readiness: the process, or start_timeout",
 	Running:  "the process; reset_after, at which the past is forgotten; after an announced stop stop_timeout, at which its beats are judged again",
 	Suspect:  "the process; the heartbeat's limit",
@@ -69,6 +70,9 @@ The usual ways (the tables below are complete):
 stateDiagram-v2
     [*] --> stopped
     stopped --> starting: start
+    stopped --> waiting: start, held back
+    waiting --> starting: what it waited for is there
+    waiting --> stopped: stop
     starting --> running: ready
     starting --> freezing: start time-out
     running --> suspect: a sign of life is late
@@ -81,10 +85,12 @@ stateDiagram-v2
     suspect --> stopping: exited, or stop
     running --> starting: again, by the keeper
     stopping --> starting: tree gone, restart at once
+    stopping --> waiting: tree gone, held back
     stopping --> backoff: tree gone, restart later
     stopping --> stopped: tree gone, not wanted
     stopping --> failed: tree gone, gave up
     backoff --> starting: delay over, or start
+    backoff --> waiting: delay over, held back
     backoff --> stopped: stop
     failed --> starting: start
     failed --> stopped: stop
