@@ -172,6 +172,8 @@ type Backend interface {
 	Ledger
 	Instance() Instance
 	Services(names []string) ([]Service, error) // error wraps ErrNotFound for an unknown name
+	// Ask changes services. There is a result for each of them, and for those
+	// that had to go along in the order of services.
 	Ask(ctx Context, a Ask) ([]Result, error)
 	// Logs calls emit with the kept lines, oldest first, then with new ones
 	// when follow is set, until ctx ends or emit fails.

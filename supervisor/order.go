@@ -141,8 +141,16 @@ func (v *service) noteKill() {
 
 // lookLate notices that a service has become late.
 func (v *service) lookLate(now time.Duration) {
-	if at := v.lateAt(); at > 0 && now >= at && v.order.lateSeen != at {
-		v.order.lateSeen, v.s.order.due = at, true
+	at := v.lateAt()
+	if at == 0 || now < at || v.order.lateSeen == at {
+		return
+	}
+	v.order.lateSeen, v.s.order.due = at, true
+	for _, other := range v.s.services {
+		if other.order.later {
+			v.s.event(v.cfg.Name, "order", "it does not end; nobody waits for that any more")
+			return
+		}
 	}
 }
 
@@ -191,7 +199,7 @@ func (v *service) stepped(before lifecycle.Service) {
 func (v *service) fillBeside() (filled bool) {
 	for _, name := range v.cfg.RestartWith {
 		other, ok := v.s.services[name]
-		if _, known := v.order.Beside[name]; ok && !known {
+		if _, known := v.order.Beside[name]; ok && !known && other.life.Instance > 0 {
 			if v.order.Beside == nil {
 				v.order.Beside = map[string]uint64{}
 			}
@@ -222,8 +230,8 @@ func (s *Supervisor) turn() {
 	}
 	g := s.graph()
 	p := g.Plan(s.looker())
-	for _, name := range g.Names() { // noted before anything is done
-		s.services[name].tellLater(p.Later[name])
+	for _, name := range p.Later { // noted before anything is done
+		s.services[name].tellLater()
 	}
 	for _, name := range p.Down {
 		s.services[name].goDown()
@@ -238,16 +246,14 @@ func (s *Supervisor) turn() {
 	}
 }
 
-// tellLater says after whom a service will end.
-func (v *service) tellLater(w order.Waits) {
-	if waits := len(w) > 0; waits == v.order.later {
+// tellLater notes and says, once, that a service will end after others.
+func (v *service) tellLater() {
+	if v.order.later {
 		return
 	}
-	v.order.later = len(w) > 0
-	if v.order.later {
-		v.save()
-		v.s.event(v.cfg.Name, "order", fmt.Sprintf("it is to %s; first %s must be gone", v.order.Down, w))
-	}
+	v.order.later = true
+	v.save()
+	v.s.event(v.cfg.Name, "order", fmt.Sprintf("it is to %s; first %s must be gone", v.order.Down, v.s.graph().EndsAfter(v.cfg.Name, v.s.looker())))
 }
 
 // goDown begins the end that was asked for.
@@ -256,7 +262,7 @@ func (v *service) goDown() {
 	if v.order.Down == order.Restart {
 		kind = lifecycle.EventRestart
 	}
-	v.order.Down = order.None
+	v.order.Down, v.order.later = order.None, false
 	v.step(lifecycle.Event{Kind: kind})
 }
 

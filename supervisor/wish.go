@@ -67,10 +67,11 @@ func (w wish) carryOut(why string) {
 	}
 }
 
-// wantUp starts the service, now or when those before it are ready.
+// wantUp starts the service, now or when those before it are ready. A restart
+// that is still to come leads there too, and somebody may wait for it.
 func (v *service) wantUp() {
-	if v.order.Down != order.None {
-		v.order.Down = order.None
+	if v.order.Down == order.Stop {
+		v.order.Down, v.order.later = order.None, false
 		v.save()
 	}
 	v.step(lifecycle.Event{Kind: lifecycle.EventStart})
@@ -137,7 +138,7 @@ func (v *service) describeOrder(c *control.Service) {
 		c.WaitingFor = blockers(v.s.graph().Held(v.cfg.Name, look))
 	}
 	if v.order.Down != order.None {
-		c.EndsAfter = blockers(v.s.graph().Plan(look).Later[v.cfg.Name])
+		c.EndsAfter = blockers(v.s.graph().EndsAfter(v.cfg.Name, look))
 	}
 	if v.order.Down == order.Stop {
 		c.Desired = "down"

@@ -132,11 +132,21 @@ func TestDown(t *testing.T) {
 		{"db to-again, web to-again", "[web]", "map[db:web (to restart)]"},
 		{"db to-again, cache to-stop, mail to-stop, alone to-stop", "[mail cache alone]", "map[db:cache (to stop), mail (to stop)]"},
 	} {
-		p := g.Plan(looking(t, c.states))
+		look := looking(t, c.states)
+		p := g.Plan(look)
+		later := map[string]Waits{}
+		for _, name := range g.Names() {
+			if w := g.EndsAfter(name, look); len(w) > 0 {
+				later[name] = w
+			}
+		}
+		if len(later) != len(p.Later) {
+			t.Errorf("%s: %v end later, after %v", c.states, p.Later, later)
+		}
 		if got := fmt.Sprint(p.Down); got != c.down {
 			t.Errorf("%s: down %s, not %s", c.states, got, c.down)
 		}
-		if got := fmt.Sprint(p.Later); got != c.later {
+		if got := fmt.Sprint(later); got != c.later {
 			t.Errorf("%s: later %s, not %s", c.states, got, c.later)
 		}
 	}

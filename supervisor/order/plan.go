@@ -12,13 +12,13 @@ type Look func(name string) Standing
 type Plan struct {
 	Held    map[string]Waits // must not be started now: for whom each waits
 	Down    []string         // may begin the end that was asked for
-	Later   map[string]Waits // must not begin it yet: who has to be gone first
+	Later   []string         // must not begin it yet, see EndsAfter
 	Restart []string         // run beside another instance of a service in RestartWith than they were started beside
 }
 
 // Plan looks at all services.
 func (g *Graph) Plan(look Look) Plan {
-	p := Plan{Held: map[string]Waits{}, Later: map[string]Waits{}}
+	p := Plan{Held: map[string]Waits{}}
 	now := make([]Standing, len(g.nodes))
 	for i, n := range g.nodes {
 		now[i] = look(n.name)
@@ -136,7 +136,7 @@ func (g *Graph) planDown(p *Plan, now []Standing) {
 		switch {
 		case now[i].Down == None:
 		case ahead[i] && !now[i].Gone:
-			p.Later[g.nodes[i].name] = g.firstToGo(i, now)
+			p.Later = append(p.Later, g.nodes[i].name)
 		default:
 			p.Down = append(p.Down, g.nodes[i].name)
 		}
@@ -148,10 +148,15 @@ func (s Standing) goes() bool {
 	return !s.Gone && !s.Late && (s.Down != None || s.Ending)
 }
 
-// firstToGo names the nearest ones that are to go before i, along each way.
-func (g *Graph) firstToGo(i int, now []Standing) Waits {
+// EndsAfter names those that have to be gone before a service begins the end
+// that was asked for: the nearest ones along each way.
+func (g *Graph) EndsAfter(name string, look Look) (w Waits) {
+	start, ok := g.byName[name]
+	if s := look(name); !ok || s.Down == None || s.Gone {
+		return nil
+	}
 	found, seen := map[int]bool{}, map[int]bool{}
-	todo := slices.Clone(g.nodes[i].later)
+	todo := slices.Clone(g.nodes[start].later)
 	for len(todo) > 0 {
 		j := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -159,15 +164,14 @@ func (g *Graph) firstToGo(i int, now []Standing) Waits {
 			continue
 		}
 		seen[j] = true
-		if now[j].goes() {
-			found[j] = true
-			continue
+		if found[j] = look(g.nodes[j].name).goes(); !found[j] {
+			todo = append(todo, g.nodes[j].later...)
 		}
-		todo = append(todo, g.nodes[j].later...)
 	}
-	var w Waits
 	for _, j := range slices.Sorted(maps.Keys(found)) {
-		w = append(w, Blocker{g.nodes[j].name, now[j].word()})
+		if found[j] {
+			w = append(w, Blocker{g.nodes[j].name, look(g.nodes[j].name).word()})
+		}
 	}
 	return w
 }
