@@ -72,8 +72,21 @@ func (r *reader) process(pid int) (procStat, bool) {
 	return parseProcStat(r.file(procDir(pid) + "/stat"))
 }
 
+// tracer returns the process that traces the first thread of pid; 0: none. The
+// kernel tells the one thread of it that does.
 func (r *reader) tracer(pid int) int {
-	return int(min(keyedNumber(r.file(procDir(pid)+"/status"), "TracerPid:"), maxPID))
+	thread := r.status(pid, "TracerPid:")
+	if thread == 0 {
+		return 0
+	}
+	if process := r.status(thread, "Tgid:"); process != 0 {
+		return process
+	}
+	return thread // gone, or of another pid namespace
+}
+
+func (r *reader) status(pid int, key string) int {
+	return int(min(keyedNumber(r.file(procDir(pid)+"/status"), key), maxPID))
 }
 
 // maxPID is PID_MAX_LIMIT of a 64-bit kernel.

@@ -75,6 +75,11 @@ func TestFrozenCgroup(t *testing.T) {
 		if err := frozen.Freeze(true); err != nil {
 			t.Fatal(err)
 		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := g.WaitFrozen(ctx); err != nil {
+			t.Fatal(err)
+		}
 		await(t, l, s.pid(), g.Path(), "frozen", "cgroup.freeze of "+frozen.Path())
 		await(t, l, s.pid(), "", "frozen", "in the kernel, at ") // to whom its cgroup is not known
 		if err := frozen.Freeze(false); err != nil {
