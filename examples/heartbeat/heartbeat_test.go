@@ -59,6 +59,8 @@ var languages = []language{
 }
 
 func TestHousekeepers(t *testing.T) {
+	clienttest.Sources(t, ".")
+	clienttest.Sources(t, "../../heartbeat")
 	for _, l := range languages {
 		t.Run(l.name, func(t *testing.T) {
 			command := l.build(t, t.TempDir())

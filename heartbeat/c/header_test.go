@@ -22,6 +22,7 @@ func compile(t *testing.T, compiler string, arguments ...string) string {
 }
 
 func TestEveryStandard(t *testing.T) {
+	clienttest.Sources(t, ".")
 	for _, tt := range []struct {
 		compiler, debian, language string
 		standards                  []string
@@ -45,6 +46,7 @@ func TestEveryStandard(t *testing.T) {
 
 // Rust calls the header through its symbols, as docs/heartbeat.md shows.
 func TestRust(t *testing.T) {
+	clienttest.Sources(t, ".")
 	rustc := clienttest.Need(t, "rustc", "rustc")
 	object := compile(t, clienttest.Need(t, "gcc", "gcc"), "-c", "-O2", "-fPIC", "-I.", "testdata/symbols.c")
 	program := compile(t, rustc, "--edition=2021", "-C", "link-arg="+object, "testdata/client.rs")

@@ -2,8 +2,10 @@ package clienttest
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +23,22 @@ func Need(t *testing.T, program, debian string) string {
 		t.Skipf("no %s: install the Debian package %s", program, debian)
 	}
 	return path
+}
+
+// Sources looks at all directories below root. What a test compiles by another
+// program is not known to go test, which takes a remembered result only while all
+// that the test itself has looked at is the same.
+func Sources(t *testing.T, root string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != root && (d.Name()[0] == '.' || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		return nil // another test's files come and go
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // NewPage makes a page that is closed at the end of the test.

@@ -9,6 +9,7 @@ import (
 )
 
 func TestClass(t *testing.T) {
+	clienttest.Sources(t, ".")
 	const debian = "default-jdk-headless"
 	javac := clienttest.Need(t, "javac", debian)
 	java := clienttest.Need(t, "java", debian)

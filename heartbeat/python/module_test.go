@@ -8,6 +8,7 @@ import (
 )
 
 func TestModule(t *testing.T) {
+	clienttest.Sources(t, ".")
 	t.Setenv("PYTHONPATH", ".")
 	t.Setenv("PYTHONDONTWRITEBYTECODE", "1")
 	python := clienttest.Need(t, "python3", "python3")
