@@ -240,6 +240,7 @@ func TestEnsembleFaults(t *testing.T) {
 			}
 		}},
 		{"accept thread dies, port closed", snapshot.CauseThreadLost, order("stop:NIOServerCxnFactory.AcceptThread")},
+		{"heap exhausted, process lives", snapshot.CauseThreadLost, order("exhaust:")}, // the selector's thread dies of it
 	} {
 		if !t.Run(tt.fault, func(t *testing.T) { e.suffer(t, tt.fault, tt.cause, tt.harm) }) {
 			break

@@ -178,20 +178,3 @@ func TestJudgeIdle(t *testing.T) {
 		t.Log(w.rules.List(clock.Boot()))
 	}
 }
-
-func TestJudgeExhausted(t *testing.T) {
-	requireAgent(t)
-	t.Parallel()
-	s := alone(t)
-	j := s.run(t, "-Xmx64m")
-	s.serves(t, "/first")
-	w := s.watch(t, j.pid())
-	w.serves(2)
-	fault(t, j.pid(), "exhaust")
-	begin := clock.Boot()
-	v := w.confirmed(begin)
-	t.Log(v.Cause, v.Text)
-	<-time.After(10 * time.Second)
-	mode, err := s.mode()
-	t.Log(mode, err)
-}
