@@ -37,7 +37,7 @@ func main() {
 	sizes := flag.String("threads", "50,1000", "how many threads")
 	flag.Parse()
 	fmt.Printf("a scan of threads, median (99th of a hundred) of %d, milliseconds\n\n", *n)
-	fmt.Printf("%8s %22s %22s %22s %22s\n", "threads", "the first one", "3 threads wanted", "all wanted", "comm + stat + status")
+	fmt.Printf("%8s %20s %20s %20s %20s %20s\n", "threads", "the first one", "3 wanted", "3 wanted, calm", "all wanted", "comm+stat+status")
 	for word := range strings.SplitSeq(*sizes, ",") {
 		size, err := strconv.Atoi(word)
 		if err == nil {
@@ -106,7 +106,8 @@ func measure(size, n int) (err error) {
 	}
 	pid := cmd.Process.Pid
 	few, all := proctask.Want{Match: pattern.Match}, proctask.Want{}
-	var first, some, every, naive []time.Duration
+	still := proctask.Want{Match: pattern.Match, Calm: true}
+	var first, some, calm, every, naive []time.Duration
 	count := 0
 	for range n {
 		// Within one round, so that all have the same neighbours.
@@ -117,7 +118,7 @@ func measure(size, n int) (err error) {
 		for _, one := range []struct {
 			into *[]time.Duration
 			want proctask.Want
-		}{{&first, few}, {nil, few}, {nil, few}, {&some, few}, {&every, all}} {
+		}{{&first, few}, {nil, few}, {nil, few}, {&some, few}, {&calm, still}, {&every, all}} {
 			scan, err := s.Scan(one.want)
 			if err != nil {
 				return errors.Join(err, s.Close())
@@ -136,7 +137,7 @@ func measure(size, n int) (err error) {
 		}
 		naive = append(naive, time.Since(begin))
 	}
-	fmt.Printf("%8d %22s %22s %22s %22s\n", count, figures(first), figures(some), figures(every), figures(naive))
+	fmt.Printf("%8d %20s %20s %20s %20s %20s\n", count, figures(first), figures(some), figures(calm), figures(every), figures(naive))
 	return nil
 }
 

@@ -10,9 +10,6 @@ import (
 // errForm is a file that is not what its manual page describes.
 var errForm = errors.New("malformed")
 
-// tick is the unit of times in stat: USER_HZ is 100 on all that Go supports.
-const tick = time.Second / 100
-
 // maxComm bounds the name in stat. Threads of programs have CommSize; those of
 // the kernel's own work queues have more.
 const maxComm = 64
@@ -21,7 +18,6 @@ const maxComm = 64
 type stat struct {
 	comm  []byte // within the text
 	state byte   // field 3
-	run   time.Duration
 	start uint64 // field 22
 }
 
@@ -39,21 +35,16 @@ func parseStat(text []byte) (stat, error) {
 		return stat{}, errForm
 	}
 	s.state = word[0]
-	rest.skip(14 - 4)
-	user, ok1 := number(rest.next())
-	system, ok2 := number(rest.next())
-	rest.skip(22 - 16)
-	var ok3 bool
-	s.start, ok3 = number(rest.next())
-	if !ok1 || !ok2 || !ok3 || user > maxTicks || system > maxTicks {
+	rest.skip(22 - 4)
+	var ok bool
+	if s.start, ok = number(rest.next()); !ok {
 		return stat{}, errForm
 	}
-	s.run = time.Duration(user+system) * tick
 	return s, nil
 }
 
-// maxTicks keeps a sum of two within a time.Duration: 100 years.
-const maxTicks = 100 * 366 * 24 * 3600 * 100
+// maxRun keeps a time within a time.Duration: 100 years.
+const maxRun = 100 * 366 * 24 * uint64(time.Hour)
 
 // parseSchedstat reads /proc/PID/task/TID/schedstat: nanoseconds on a processor,
 // nanoseconds in its queue, times put on one (Documentation/scheduler/sched-stats.rst).
@@ -62,7 +53,7 @@ func parseSchedstat(text []byte) (run time.Duration, switches uint64, err error)
 	ran, ok1 := number(rest.next())
 	rest.skip(1)
 	switches, ok2 := number(rest.next())
-	if !ok1 || !ok2 || ran > maxTicks*uint64(tick) {
+	if !ok1 || !ok2 || ran > maxRun {
 		return 0, 0, errForm
 	}
 	return time.Duration(ran), switches, nil

@@ -3,7 +3,6 @@ package proctask
 import (
 	"bytes"
 	"testing"
-	"time"
 )
 
 const (
@@ -14,7 +13,7 @@ const (
 
 func TestParse(t *testing.T) {
 	s, err := parseStat([]byte(statText))
-	if err != nil || string(s.comm) != "a) b (c" || s.state != 'S' || s.run != 230*time.Millisecond || s.start != 123456 {
+	if err != nil || string(s.comm) != "a) b (c" || s.state != 'S' || s.start != 123456 {
 		t.Errorf("stat: %+v %q, %v", s, s.comm, err)
 	}
 	run, switches, err := parseSchedstat([]byte("4796320 12423 2\n"))
@@ -50,7 +49,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(statusText))
 	f.Add([]byte("1 2 3\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if s, err := parseStat(text); err == nil && (len(s.comm) > maxComm || s.run < 0) {
+		if s, err := parseStat(text); err == nil && len(s.comm) > maxComm {
 			t.Errorf("%+v", s)
 		}
 		if run, _, err := parseSchedstat(text); err == nil && run < 0 {

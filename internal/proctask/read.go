@@ -16,6 +16,7 @@ const (
 	textSize    = 4 << 10
 	maxText     = 1 << 20  // status holds up to 65,536 groups (NGROUPS_MAX)
 	listingSize = 32 << 10 // about a thousand threads in one call
+	maxEntry    = 280      // struct linux_dirent64 with a name of 255 bytes
 )
 
 // tellsSwitches says whether schedstat counts. It is there with
@@ -67,6 +68,9 @@ func (s *Scanner) list() (total int, err error) {
 			if len(s.tids) < s.most {
 				s.tids = append(s.tids, tid)
 			}
+		}
+		if n < listingSize-maxEntry {
+			return total, nil // there was room for more
 		}
 	}
 }

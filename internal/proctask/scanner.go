@@ -18,6 +18,7 @@ const MaxTasks = 1 << 16
 const (
 	young = 3  // in its first looks: a thread is named after it has begun
 	turns = 16 // then in one look of so many: a thread may rename itself
+	calm  = 4  // the same for wanted ones, with Want.Calm
 )
 
 // ErrEnded says that the process has no living thread any more.
@@ -31,6 +32,11 @@ type Want struct {
 	// All has every name read again, so that no thread is missed that took a
 	// wanted name since. Without it that may take 16 scans.
 	All bool
+	// Calm has the wanted threads read in one scan of four alone: a thread that is
+	// listed is there. That one changed its name or state may take so long to see.
+	Calm bool
+	// Still leaves out how often and how long they have had a processor.
+	Still bool
 }
 
 // Scanner looks at the threads of one process, again and again. It keeps one
@@ -103,7 +109,7 @@ func (s *Scanner) Scan(w Want) (Scan, error) {
 // visit reads what is to be read of the threads that are listed, and forgets the others.
 func (s *Scanner) visit(w Want) error {
 	for _, tid := range s.tids {
-		if err := s.look(tid, w); err != nil {
+		if err := s.look(tid, w, true); err != nil {
 			return err
 		}
 	}
@@ -118,7 +124,7 @@ func (s *Scanner) visit(w Want) error {
 		// is listed, a living one behind it can be passed over. So a wanted one is
 		// asked for by its number before it is believed to be gone.
 		if k.wanted {
-			if err := s.look(tid, w); err != nil {
+			if err := s.look(tid, w, false); err != nil {
 				return err
 			}
 		} else {
@@ -128,8 +134,9 @@ func (s *Scanner) visit(w Want) error {
 	return nil
 }
 
-// look reads one thread as far as it must be read now, and tells of it if it is wanted.
-func (s *Scanner) look(tid int, w Want) error {
+// look reads one thread as far as it must be read now, and tells of it if it is
+// wanted.
+func (s *Scanner) look(tid int, w Want, listed bool) error {
 	k := s.known[tid]
 	if k == nil {
 		k = &known{task: Task{TID: tid}}
@@ -139,7 +146,7 @@ func (s *Scanner) look(tid int, w Want) error {
 	}
 	k.seen = s.scans
 	k.looks++
-	if due := k.looks <= young || (uint64(tid)+s.scans)%turns == 0; due || k.wanted || w.All || w.Match == nil {
+	if !listed || s.due(k, w) {
 		alive, err := s.read(k)
 		if err != nil || !alive {
 			delete(s.known, tid)
@@ -151,8 +158,8 @@ func (s *Scanner) look(tid int, w Want) error {
 	if !k.wanted {
 		return nil
 	}
-	if s.schedule {
-		alive, err := s.readSchedstat(k)
+	if !w.Still {
+		alive, err := s.readSwitches(k)
 		if err != nil || !alive {
 			delete(s.known, tid)
 			return err
@@ -162,7 +169,19 @@ func (s *Scanner) look(tid int, w Want) error {
 	return nil
 }
 
-// read reads stat, and where the kernel has no schedstat, status.
+// due says that name and state are to be read now.
+func (s *Scanner) due(k *known, w Want) bool {
+	turn := uint64(k.task.TID) + s.scans
+	switch {
+	case k.looks <= young || w.All:
+		return true
+	case k.wanted || w.Match == nil:
+		return !w.Calm || turn%calm == 0
+	}
+	return turn%turns == 0
+}
+
+// read reads stat.
 func (s *Scanner) read(k *known) (alive bool, err error) {
 	text, alive, err := s.file(k.task.TID, "stat")
 	if err != nil || !alive {
@@ -182,26 +201,26 @@ func (s *Scanner) read(k *known) (alive bool, err error) {
 	if k.task.Comm != string(now.comm) {
 		k.task.Comm = string(now.comm)
 	}
-	if s.schedule {
-		return true, nil
-	}
-	k.task.Run = now.run
-	if text, alive, err = s.file(k.task.TID, "status"); err != nil || !alive {
-		return false, err
-	}
-	if k.task.Switches, err = parseStatus(text); err != nil {
-		return false, fmt.Errorf("status of thread %d is %w", k.task.TID, err)
-	}
 	return true, nil
 }
 
-func (s *Scanner) readSchedstat(k *known) (alive bool, err error) {
-	text, alive, err := s.file(k.task.TID, "schedstat")
+// readSwitches reads schedstat, and where the kernel has none, status.
+func (s *Scanner) readSwitches(k *known) (alive bool, err error) {
+	name := "schedstat"
+	if !s.schedule {
+		name = "status"
+	}
+	text, alive, err := s.file(k.task.TID, name)
 	if err != nil || !alive {
 		return false, err
 	}
-	if k.task.Run, k.task.Switches, err = parseSchedstat(text); err != nil {
-		return false, fmt.Errorf("schedstat of thread %d is %w", k.task.TID, err)
+	if s.schedule {
+		k.task.Run, k.task.Switches, err = parseSchedstat(text)
+	} else {
+		k.task.Switches, err = parseStatus(text)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s of thread %d is %w", name, k.task.TID, err)
 	}
 	return true, nil
 }

@@ -273,6 +273,38 @@ func TestScanSeesNewAndRenamedThreads(t *testing.T) {
 	}
 }
 
+// A calm scan reads little: what is listed is there.
+func TestScanCalm(t *testing.T) {
+	p := start(t)
+	s := p.scanner()
+	p.tell("begin worker-1")
+	p.tell("begin worker-2")
+	want := Want{Match: match(t, "worker-*"), Calm: true}
+	for range young {
+		scan(t, s, want)
+	}
+	one := find(t, scan(t, s, want), "worker-1")
+	p.tell("wake worker-1") // its movement is seen at once,
+	if now := find(t, scan(t, s, want), "worker-1"); !now.Moved(one) {
+		t.Errorf("before %+v, now %+v", one, now)
+	}
+	p.tell("rename worker-1 idle") // another name within four scans,
+	eventually(t, "the other name", func() bool { return slices.Equal(comms(scan(t, s, want)), []string{"worker-2"}) })
+	if s.scans > young+2+calm {
+		t.Errorf("it took %d scans", s.scans)
+	}
+	p.tell("end worker-2") // and the end at once
+	end := s.scans
+	eventually(t, "the end of worker-2", func() bool { return len(scan(t, s, want).Tasks) == 0 })
+	t.Logf("seen after %d scans", s.scans-end)
+	want.Still = true
+	p.tell("begin worker-3")
+	still := find(t, scan(t, s, want), "worker-3")
+	if still.Switches != 0 || still.Run != 0 || still.Start == 0 {
+		t.Errorf("%+v", still)
+	}
+}
+
 func TestScanWithoutMatchTellsOfAll(t *testing.T) {
 	p := start(t)
 	s := p.scanner()

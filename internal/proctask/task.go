@@ -16,7 +16,7 @@ type Task struct {
 
 	// Switches counts how often it was given a processor. It begins anywhere.
 	Switches uint64
-	// Run is how long it has had one.
+	// Run is how long it has had one; 0 where the kernel has no schedstat.
 	Run time.Duration
 }
 

@@ -90,8 +90,14 @@ func matchOf(rules []*rule) func(string) bool {
 // Want says which threads the next scan is to tell of. Its Match may be used by
 // any goroutine and outlives t.
 func (t *ThreadRules) Want() proctask.Want {
-	all := slices.ContainsFunc(t.rules, func(r *rule) bool { return !r.Progress && r.trouble })
-	return proctask.Want{Match: t.match, All: all} // one that is missing may have another number, and took its name late
+	any := func(is func(*rule) bool) bool { return slices.ContainsFunc(t.rules, is) }
+	return proctask.Want{
+		Match: t.match,
+		// One that is missing may have another number, and taken its name late.
+		All:   any(func(r *rule) bool { return !r.Progress && r.trouble }),
+		Calm:  !t.near(),
+		Still: !any(func(r *rule) bool { return r.Progress }),
+	}
 }
 
 // Next returns when to scan next, and to call Check; ok is false when there is

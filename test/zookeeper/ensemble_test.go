@@ -30,7 +30,7 @@ type row struct {
 	restarted         string
 }
 
-const ensembleConfig = "testdata/ensemble.toml"
+const ensembleConfig = examples + "/ensemble.toml"
 
 func supervise(t *testing.T, edits ...edit) *supervised {
 	t.Helper()
@@ -223,8 +223,9 @@ func order(order string) func(*testing.T, *vigil, int) {
 func TestEnsembleFaults(t *testing.T) {
 	requireAgent(t)
 	t.Parallel()
-	// jute.maxbuffer as people raise it, who then can be poisoned.
-	e := supervise(t, edit{`"-Xmx512m",`, `"-Xmx256m", "-Djute.maxbuffer=1000000000",`})
+	// jute.maxbuffer as people raise it, who then can be poisoned; a server that
+	// does not exit by itself when that happens.
+	e := supervise(t, edit{`"-Xmx512m",`, `"-Xmx256m", "-Djute.maxbuffer=1000000000",`}, edit{`"-XX:+ExitOnOutOfMemoryError",`, ""})
 	for _, tt := range []struct {
 		fault string
 		cause snapshot.Cause
@@ -240,6 +241,7 @@ func TestEnsembleFaults(t *testing.T) {
 			}
 		}},
 		{"accept thread dies, port closed", snapshot.CauseThreadLost, order("stop:NIOServerCxnFactory.AcceptThread")},
+		{"heap exhausted, process lives", snapshot.CauseThreadLost, order("exhaust:")}, // the selector's thread dies of it
 	} {
 		if !t.Run(tt.fault, func(t *testing.T) { e.suffer(t, tt.fault, tt.cause, tt.harm) }) {
 			break

@@ -41,6 +41,9 @@ func place(t *testing.T, example string, edits ...edit) *server {
 	s := newServer(t)
 	_, port := split(t, s.address)
 	adapt(t, filepath.Join(examples, "zoo.cfg"), filepath.Join(s.dir, "zoo.cfg"), edit{"/srv/zookeeper", s.dir}, edit{"clientPort=2181", "clientPort=" + port})
+	if example != "zkserver.toml" { // which has no probes
+		edits = append(edits, edit{"127.0.0.1:2181", s.address})
+	}
 	s.supervise(t, filepath.Join(examples, example), edits...)
 	return s
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // Both ways of the examples.
-var ways = []string{"vigil.toml", "vigil-zkserver.toml"}
+var ways = []string{"standalone.toml", "zkserver.toml"}
 
 // Statuses of a JVM's end.
 const (
@@ -25,7 +25,7 @@ const (
 )
 
 func TestCheckAcceptsTheExamples(t *testing.T) {
-	for _, way := range ways {
+	for _, way := range append(ways, "ensemble.toml") {
 		if out, err := exec.Command("vigil", "check", examples+"/"+way).CombinedOutput(); err != nil {
 			t.Errorf("vigil check %s: %v\n%s", way, err, out)
 		}
@@ -112,7 +112,7 @@ func stop(t *testing.T, v *vigil, old control.Service) {
 
 // A critical thread dies, ZooKeeper exits with status 0, and nobody had asked.
 func TestExitWithStatusZero(t *testing.T) {
-	s := place(t, "vigil.toml",
+	s := place(t, "standalone.toml",
 		edit{"-Xmx512m", "-Xmx256m"},
 		edit{`"-XX:+ExitOnOutOfMemoryError",`, `"-Djute.maxbuffer=1000000000",`}, // twice of it fits an int and is more than giantLength
 	)
@@ -144,8 +144,8 @@ func TestHeapExhausted(t *testing.T) {
 		cause   snapshot.Cause
 		code    int
 	}{
-		{"vigil.toml", snapshot.CauseExit, exitOutOfMemory},
-		{"vigil-zkserver.toml", snapshot.CauseKilled, exitKill}, // by its own script's OnOutOfMemoryError
+		{"standalone.toml", snapshot.CauseExit, exitOutOfMemory},
+		{"zkserver.toml", snapshot.CauseKilled, exitKill}, // by its own script's OnOutOfMemoryError
 	} {
 		t.Run(way.example, func(t *testing.T) {
 			s := place(t, way.example, edit{"-Xmx512m", "-Xmx32m"})
