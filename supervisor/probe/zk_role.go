@@ -15,8 +15,8 @@ const (
 )
 
 // askRole asks for the server's report by srvr, the one command of four letters
-// that a server allows by default (ZooKeeper 3.8). It returns the role, or why
-// that is unknown.
+// that a server allows whatever its whitelist is (seen with 3.8.0). It returns
+// the role, or why that is unknown.
 func askRole(ctx context.Context, address string) (role, why string) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, roleTime)

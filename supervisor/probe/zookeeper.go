@@ -108,7 +108,7 @@ func (r *zkRunner) Attempt(ctx context.Context, sent func()) Result {
 	switch {
 	case role != "":
 		res.Text = line(res.Text + "; " + role)
-	case why != "":
+	case why != "" && write.step != stepConnect: // which says it already
 		res.Text = line(res.Text + "; role unknown: " + why)
 	}
 	res.Role = role
