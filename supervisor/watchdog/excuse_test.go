@@ -1,6 +1,8 @@
 package watchdog
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -19,13 +21,13 @@ var proofs = []struct {
 	{"suspended-host", Hold, func(f *Facts) { f.Suspended = time.Hour }, func(f *Facts) { f.Suspended = minSuspended - 1 }, "suspended for 1h0m0s"},
 	{"frozen", Hold, func(f *Facts) { f.Frozen = "by cgroup.freeze of /g" }, func(f *Facts) { f.Frozen = "" }, "held still by cgroup.freeze of /g"},
 	{"stopped", Hold, func(f *Facts) { f.State, f.Stopped = 'T', 3 }, func(f *Facts) { f.Stopped = 2 }, "3 of 3 threads in state T"},
-	{"traced", Hold, func(f *Facts) { f.TracerPID, f.Tracer, f.TracedStops = 7, "gdb", 3 }, func(f *Facts) { f.TracerPID, f.TracerOwn = 7, true }, "traced by pid 7 (gdb); 3 of 3 threads are held"},
+	{"traced", Hold, func(f *Facts) { f.TracerPID, f.Tracer, f.TracedStops = 7, "gdb", 3 }, func(f *Facts) { f.TracerPID, f.TracerOwn = 7, true }, "pid 7 (gdb) traces it; 3 of 3 threads are held"},
 	{"paging", Grant, func(f *Facts) { f.Service = Pressure{Known: true, IO: .41} }, func(f *Facts) { f.Service = Pressure{Known: true, Memory: .39, IO: .39} }, "io full 41 % of the last 2s"},
 	{"paging", Grant, func(f *Facts) { f.MajorFaults = 100 }, func(f *Facts) { f.MajorFaults, f.Machine = 9, Pressure{Known: true, Memory: .9} }, "100 major faults/s"},
 	{"starved", Grant, func(f *Facts) { f.Service = Pressure{Known: true, CPU: .6} }, func(f *Facts) { f.Service = Pressure{Known: true, CPU: .59} }, "no processor for 60 % of the last 2s"},
 	{"starved", Grant, func(f *Facts) { f.Throttled = .5 }, func(f *Facts) { f.Throttled = .49 }, "cpu.max for 50 %"},
 	{"starved", Grant, func(f *Facts) { f.Delay = .6 }, func(f *Facts) { f.Service.Known, f.Delay = true, .9 }, "a thread was ready"},
-	{"uninterruptible", Grant, func(f *Facts) { f.Uninterruptible, f.Wchan = 1, "nfs_wait" }, func(f *Facts) { f.State = 'D' }, "uninterruptible in nfs_wait: 1 of 3"},
+	{"uninterruptible", Grant, func(f *Facts) { f.Uninterruptible, f.Wchan = 1, "nfs_wait" }, func(f *Facts) { f.State = 'D' }, "1 of 3 threads wait in nfs_wait (state D)"},
 	{"late-loop", Grant, func(f *Facts) { f.Late = minLate }, func(f *Facts) { f.Late = minLate - 1 }, "250ms late"},
 }
 
@@ -84,6 +86,40 @@ func TestOrderOfRules(t *testing.T) {
 			t.Errorf("%s stands behind a Grant", r.name)
 		}
 		holds = r.kind == Hold
+	}
+}
+
+// TestDocumentation: the table of docs/liveness.md has the excuses in the order
+// of the rules, with what is done.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/liveness.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told, want []string
+	_, table, _ := strings.Cut(string(text), "\n## Excuses\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, " | ")
+		if name, ok := strings.CutPrefix(cells[0], "| `"); ok && len(cells) == 4 {
+			told = append(told, strings.TrimSuffix(name, "`")+" "+cells[2])
+		}
+	}
+	for _, r := range excuses {
+		want = append(want, r.name+" "+r.kind.String())
+	}
+	if want = slices.Compact(want); !slices.Equal(told, want) {
+		t.Errorf("the document has %q, the rules %q", told, want)
+	}
+	for _, number := range []float64{minPaging, minStarved, minThrottled} {
+		if !strings.Contains(table, fmt.Sprintf("%.0f %%", number*100)) {
+			t.Errorf("the table lacks %.0f %%", number*100)
+		}
+	}
+	for _, number := range []time.Duration{minSuspended, minLate} {
+		if !strings.Contains(table, fmt.Sprintf("%d ms", number.Milliseconds())) {
+			t.Errorf("the table lacks %s", number)
+		}
 	}
 }
 

@@ -62,7 +62,7 @@ func isStopped(f *Facts) bool {
 }
 
 func sayStopped(f *Facts) string {
-	return fmt.Sprintf("stopped by a signal (SIGSTOP or its like): %d of %d threads in state T", f.Stopped, f.Threads)
+	return fmt.Sprintf("a signal (SIGSTOP or its like) holds it: %d of %d threads in state T", f.Stopped, f.Threads)
 }
 
 func sayTraced(f *Facts) string {
@@ -70,7 +70,7 @@ func sayTraced(f *Facts) string {
 	if f.TracedStops > 0 {
 		held = fmt.Sprintf("%d of %d threads are held (state t)", f.TracedStops, f.Threads)
 	}
-	return fmt.Sprintf("traced by pid %d (%s); %s", f.TracerPID, f.Tracer, held)
+	return fmt.Sprintf("pid %d (%s) traces it; %s", f.TracerPID, f.Tracer, held)
 }
 
 func isPaging(f *Facts) bool {
@@ -119,7 +119,7 @@ func sayUninterruptible(f *Facts) string {
 	if where == "" {
 		where = "a place that the kernel does not tell"
 	}
-	return fmt.Sprintf("uninterruptible in %s: %d of %d threads in state D", where, f.Uninterruptible, f.Threads)
+	return fmt.Sprintf("%d of %d threads wait in %s (state D)", f.Uninterruptible, f.Threads, where)
 }
 
 func sayLate(f *Facts) string {

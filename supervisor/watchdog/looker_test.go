@@ -1,13 +1,20 @@
 package watchdog
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/internal/cgroup"
 )
 
 // A suspended machine is not made here: the clocks say so.
@@ -211,9 +218,29 @@ func TestThreadsOfThisProcess(t *testing.T) {
 }
 
 func BenchmarkLook(b *testing.B) {
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	dir := ""
+	if base, err := cgroup.Find(); err == nil {
+		g, err := base.Make(fmt.Sprintf("vigil-look-%d", os.Getpid()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = errors.Join(g.WaitEmpty(b.Context()), g.Remove()) }()
+		fd, err := g.OpenDir()
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer unix.Close(fd)
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD, dir = true, fd, g.Path()
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
 	l := NewLooker()
 	for b.Loop() {
-		l.Look(os.Getpid(), "/sys/fs/cgroup/unified", 0)
+		l.Look(cmd.Process.Pid, dir, 0)
 	}
 }
 

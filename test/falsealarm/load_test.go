@@ -196,7 +196,7 @@ func TestUninterruptible(t *testing.T) {
 			t.Errorf("%v: %s", e.Kind, e)
 		}
 	}
-	if e := g.Decide(watchdog.Judge(l.Look(s.pid(), "", 0))); e.Kind != watchdog.None || !strings.Contains(e.Text, "uninterruptible in") {
+	if e := g.Decide(watchdog.Judge(l.Look(s.pid(), "", 0))); e.Kind != watchdog.None || !strings.Contains(e.Text, "threads wait in") {
 		t.Errorf("%v: %s", e.Kind, e)
 	}
 }

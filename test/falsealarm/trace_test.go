@@ -96,7 +96,7 @@ func TestDebugger(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.close()
-	me := fmt.Sprintf("traced by pid %d", os.Getpid())
+	me := fmt.Sprintf("pid %d (", os.Getpid())
 	await(t, l, s.pid(), "", "traced", me, "held (state t)")
 	if err := d.cont(0); err != nil {
 		t.Fatal(err)
