@@ -61,8 +61,19 @@ func (p *Probe) Name() string { return p.rule.Name }
 // Timeout of one attempt.
 func (p *Probe) Timeout() time.Duration { return p.rule.Timeout }
 
-// Next is when an attempt is due.
-func (p *Probe) Next() (at time.Duration, ok bool) { return p.next, !p.running && !p.suspended }
+// Next is when an attempt is due: not before the last one has ended. One that is
+// not told to have ended long after its time is lost, and must not silence the
+// probe.
+func (p *Probe) Next() (at time.Duration, ok bool) {
+	if p.running {
+		return p.begun + p.rule.Timeout + lostAfter, !p.suspended
+	}
+	return p.next, !p.suspended
+}
+
+// lostAfter is how long after the timeout an attempt may take to end: it kills
+// what it has started.
+const lostAfter = 5 * time.Second
 
 // Up says that the service is up since now: failures before that do not count.
 func (p *Probe) Up(now time.Duration) {
@@ -71,7 +82,7 @@ func (p *Probe) Up(now time.Duration) {
 	}
 }
 
-// Begin notes that an attempt is made. Done must follow in any case.
+// Begin notes that an attempt is made. Done must follow, or Withdrawn.
 func (p *Probe) Begin(now time.Duration) { p.running, p.void, p.begun = true, false, now }
 
 // ProbeChange is what an answer has changed.
@@ -98,6 +109,14 @@ func (p *Probe) Done(now time.Duration, ok bool, text string) (c ProbeChange) {
 	}
 	p.plan(now)
 	return c
+}
+
+// Withdrawn notes that the attempt under way has ended and says nothing.
+func (p *Probe) Withdrawn(now time.Duration) {
+	if p.running {
+		p.running = false
+		p.plan(now)
+	}
 }
 
 // plan chooses the next point of the grid, never less than half a period after

@@ -111,8 +111,8 @@ func TestProbeProperties(t *testing.T) {
 				t.Fatalf("next attempt at %v, %v; now %v, period %v", at, ok, now, p.rule.Period)
 			}
 			p.Begin(at)
-			if _, ok := p.Next(); ok {
-				t.Fatal("two attempts at a time")
+			if lost, ok := p.Next(); !ok || lost != at+p.rule.Timeout+lostAfter {
+				t.Fatalf("two attempts at a time: %v, %v", lost, ok)
 			}
 			now = at + time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms"))*time.Millisecond
 			good := rapid.Bool().Draw(t, "good")
@@ -158,8 +158,8 @@ func TestProbeAttemptFromBeforeResume(t *testing.T) {
 	p.Begin(100 * s)
 	p.Suspend()
 	p.Resume(101 * s)
-	if at, ok := p.Next(); ok {
-		t.Fatalf("a second attempt at %v", at)
+	if at, ok := p.Next(); !ok || at < 107*s {
+		t.Fatalf("a second attempt at %v, %v", at, ok)
 	}
 	if c := p.Done(102*s, false, "no answer within 2s"); c.Verdicts != nil {
 		t.Errorf("%+v", c)
@@ -172,8 +172,16 @@ func TestProbeAttemptFromBeforeResume(t *testing.T) {
 		t.Errorf("judged again: %+v", c)
 	}
 	p.Begin(at + 10*s)
+	p.Withdrawn(at + 10*s)
+	if next, ok := p.Next(); !ok || next > at+25*s {
+		t.Errorf("after one that was withdrawn the next at %v, %v", next, ok)
+	}
+	p.Begin(at + 20*s)
 	p.Suspend()
-	if c := p.Done(at+11*s, true, "fine"); c.Ready || c.Verdicts != nil {
+	if _, ok := p.Next(); ok {
+		t.Error("asked while suspended")
+	}
+	if c := p.Done(at+21*s, true, "fine"); c.Ready || c.Verdicts != nil {
 		t.Errorf("an answer while suspended: %+v", c)
 	}
 }
