@@ -33,6 +33,7 @@ type Probe struct {
 	begun     time.Duration // of the attempt under way
 	running   bool
 	void      bool // the answer of the attempt under way does not count
+	extra     bool // the attempt, or the next one, is one that was asked for
 	upAt      time.Duration
 	up        bool
 	failures  int
@@ -104,17 +105,26 @@ func (p *Probe) Done(now time.Duration, ok bool, text string) (c ProbeChange) {
 	case p.suspended || p.void:
 	case ok:
 		p.success(now, &c)
-	default:
+	case !p.extra:
 		p.failure(now, &c)
 	}
+	p.extra = false
 	p.plan(now)
 	return c
+}
+
+// AskNow makes the next attempt due at once, unless one is under way: it may tell
+// more (ThreadRules.Ask). Its failure does not count, for it comes early.
+func (p *Probe) AskNow(now time.Duration) {
+	if !p.running && !p.suspended && p.next > now {
+		p.next, p.extra = now, true
+	}
 }
 
 // Withdrawn notes that the attempt under way has ended and says nothing.
 func (p *Probe) Withdrawn(now time.Duration) {
 	if p.running {
-		p.running = false
+		p.running, p.extra = false, false
 		p.plan(now)
 	}
 }
@@ -200,7 +210,7 @@ func (p *Probe) Suspend() { p.suspended = true }
 // machine may have been asleep, so not all probes are due at once.
 func (p *Probe) Resume(now time.Duration) []Verdict {
 	p.suspended, p.void = false, p.running
-	p.failures, p.successes, p.failed = 0, 0, false
+	p.failures, p.successes, p.failed, p.extra = 0, 0, false, false
 	p.plan(now)
 	if p.state == Healthy {
 		return nil

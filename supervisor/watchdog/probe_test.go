@@ -206,3 +206,25 @@ func TestProbesAreSpread(t *testing.T) {
 		}
 	}
 }
+
+// An attempt that was asked for comes at once, and its failure does not count.
+func TestProbeAskNow(t *testing.T) {
+	p := newLiveness(1)
+	answer(p, 100*s, true)
+	p.AskNow(101 * s)
+	if at, ok := p.Next(); !ok || at != 101*s {
+		t.Fatalf("due at %v, %v", at, ok)
+	}
+	p.Begin(101 * s)
+	p.AskNow(101 * s)
+	if c := p.Done(103*s, false, "no answer within 2s"); c.Verdicts != nil {
+		t.Errorf("%+v", c)
+	}
+	at, ok := p.Next()
+	if !ok || at < 106*s {
+		t.Fatalf("then due at %v, %v", at, ok)
+	}
+	if c := answer(p, at, false); len(c.Verdicts) != 2 {
+		t.Errorf("%+v", c)
+	}
+}
