@@ -19,15 +19,16 @@ import (
 // probing asks one probe of one instance, and has the answers judged. Attempts
 // are made beside the loop, one at a time.
 type probing struct {
-	v       *service
-	cfg     config.Probe
-	rule    *watchdog.Probe
-	runner  probe.Runner
-	attempt int // the number of the one under way; answers of others are late
-	cancel  context.CancelFunc
-	sent    bool // the question of the attempt is with the service
-	judged  bool // a rule about threads depends on it
-	over    bool
+	v         *service
+	cfg       config.Probe
+	rule      *watchdog.Probe
+	runner    probe.Runner
+	attempt   int // the number of the last one; answers of others are late
+	cancel    context.CancelFunc
+	sent      bool // the question of the attempt is with the service
+	withdrawn bool // its answer says nothing; it may still be under way
+	judged    bool // a rule about threads depends on it
+	over      bool
 }
 
 // armProbes begins to ask, as soon as there is a process: a service may be ready
@@ -103,7 +104,7 @@ func (p *probing) Next() (time.Duration, bool) { return p.rule.Next() }
 func (p *probing) Check(now time.Duration) []watchdog.Verdict {
 	p.rule.Begin(now)
 	p.attempt++
-	p.sent = false
+	p.sent, p.withdrawn = false, false
 	ask, n := p.ask, p.attempt
 	if p.judged {
 		// What the threads do from now on is compared with how they stand now.
@@ -115,7 +116,11 @@ func (p *probing) Check(now time.Duration) []watchdog.Verdict {
 }
 
 func (p *probing) ask(n int) {
-	if p.over || n != p.attempt {
+	switch {
+	case p.over || n != p.attempt:
+		return
+	case p.withdrawn:
+		p.rule.Withdrawn(clock.Boot())
 		return
 	}
 	ctx, cancel := context.WithTimeout(p.v.s.ctx, p.rule.Timeout())
@@ -129,7 +134,7 @@ func (p *probing) ask(n int) {
 
 // demanded: the question has reached the service.
 func (p *probing) demanded(n int) {
-	if p.over || n != p.attempt || p.sent {
+	if p.over || n != p.attempt || p.withdrawn || p.sent {
 		return
 	}
 	p.sent = true
@@ -140,10 +145,14 @@ func (p *probing) demanded(n int) {
 }
 
 func (p *probing) answered(n int, r probe.Result) {
-	if p.over || n != p.attempt {
+	now := clock.Boot()
+	switch {
+	case p.over || n != p.attempt:
+		return
+	case p.withdrawn:
+		p.rule.Withdrawn(now) // only now the next one may begin
 		return
 	}
-	now := clock.Boot()
 	if t := p.v.threads; t != nil {
 		switch {
 		case p.sent:
@@ -174,9 +183,18 @@ func (p *probing) changed(c watchdog.ProbeChange) {
 	}
 }
 
+// askAgain asks at once, for a rule about threads to which that would tell more.
+func (v *service) askAgain(probe string) {
+	for _, p := range v.probes {
+		if p.cfg.Name == probe {
+			p.rule.AskNow(clock.Boot())
+		}
+	}
+}
+
 // withdraw gives the attempt under way up.
 func (p *probing) withdraw() {
-	p.attempt++
+	p.withdrawn = true
 	if p.cancel != nil {
 		p.cancel()
 		p.cancel = nil

@@ -139,6 +139,9 @@ func (t *threadWatch) judge() {
 		}
 		t.v.onVerdicts(t.rules.Check(clock.Boot()))
 	}
+	for _, probe := range t.rules.Ask() {
+		t.v.askAgain(probe)
+	}
 }
 
 // Suspend and Resume are those of the rules.

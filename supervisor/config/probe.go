@@ -64,7 +64,7 @@ type ZooKeeperProbe struct {
 
 func openProbe(t target, s *seen) target {
 	t.service.Probes = append(t.service.Probes, Probe{
-		Period: 10 * time.Second, Timeout: 2 * time.Second, FailureThreshold: 3, SuccessThreshold: 1, Use: UseLiveness, seen: s,
+		Period: 10 * time.Second, Timeout: 2 * time.Second, StartPeriod: unsaid, FailureThreshold: 3, SuccessThreshold: 1, Use: UseLiveness, seen: s,
 	})
 	t.probe = &t.service.Probes[len(t.service.Probes)-1]
 	return t
@@ -91,7 +91,12 @@ func (p *Probe) zookeeper() *ZooKeeperProbe {
 	return p.ZooKeeper
 }
 
-const maxThreshold = 1000
+const (
+	maxThreshold = 1000
+	// unsaid is a start period until settle: a service that is slow to open its
+	// port must not be ended for it again and again.
+	unsaid = -1
+)
 
 func probeRows() []row {
 	return []row{
@@ -108,8 +113,8 @@ func probeRows() []row {
 		}),
 		durationRow("period", `"10s"`, "From the beginning of one attempt to the next. Attempts never overlap.", 10*time.Millisecond, func(t *target) *time.Duration { return &t.probe.Period }),
 		durationRow("timeout", `"2s"`, "Most time of one attempt, then it has failed.", 10*time.Millisecond, func(t *target) *time.Duration { return &t.probe.Timeout }),
-		durationRow("start_period", "", "After the service is up, time in which failures do not count, until the first success.", 0,
-			func(t *target) *time.Duration { return &t.probe.StartPeriod }).withUnset("none"),
+		durationRow("start_period", "", "After the service is up, time in which failures do not count, until the first success. While they do not count, it is asked twice a second.", 0,
+			func(t *target) *time.Duration { return &t.probe.StartPeriod }).withUnset("start_timeout"),
 		intRow("failure_threshold", "3", "Failures in a row that make it fail.", 1, maxThreshold, func(t *target) *int { return &t.probe.FailureThreshold }),
 		intRow("success_threshold", "1", "Successes in a row that make it succeed again.", 1, maxThreshold, func(t *target) *int { return &t.probe.SuccessThreshold }),
 		choiceRow("use", "liveness: a failure ends the service, see scope. readiness: it only decides whether the service is called ready.",
@@ -159,6 +164,9 @@ func (s *Service) settleProbes(d *decoder) {
 	names := map[string]bool{}
 	for i := range s.Probes {
 		p := &s.Probes[i]
+		if p.StartPeriod == unsaid {
+			p.StartPeriod = s.StartTimeout
+		}
 		p.settle(d)
 		if names[p.Name] {
 			d.fail(p.seen.place("probe.name"), "there is another probe %q", p.Name)

@@ -85,8 +85,13 @@ func (r *Thread) settle(d *decoder, s *Service) {
 // needsProbes finds rules about probes that are not there.
 func (r *Thread) needsProbes(d *decoder, s *Service) {
 	for _, one := range []struct{ key, name string }{{"thread.while", r.While}, {"thread.after", r.After}} {
-		if one.name != "" && !slices.Contains(s.probeNames(), one.name) && s.seen.sound("probe") {
+		at := slices.IndexFunc(s.Probes, func(p Probe) bool { return p.Name == one.name })
+		switch {
+		case one.name == "" || !s.seen.sound("probe"):
+		case at < 0:
 			d.fail(r.seen.place(one.key), "there is no probe %q%s", one.name, suggest(one.name, s.probeNames()))
+		case s.Probes[at].TCP != nil:
+			d.fail(r.seen.place(one.key), "probe %q only connects: the kernel answers that, whatever the threads do", one.name)
 		}
 	}
 	zookeeper := slices.ContainsFunc(s.Probes, func(p Probe) bool { return p.ZooKeeper != nil })

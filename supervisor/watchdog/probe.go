@@ -32,6 +32,8 @@ type Probe struct {
 	next      time.Duration
 	begun     time.Duration // of the attempt under way
 	running   bool
+	void      bool // the answer of the attempt under way does not count
+	extra     bool // the attempt, or the next one, is one that was asked for
 	upAt      time.Duration
 	up        bool
 	failures  int
@@ -60,8 +62,19 @@ func (p *Probe) Name() string { return p.rule.Name }
 // Timeout of one attempt.
 func (p *Probe) Timeout() time.Duration { return p.rule.Timeout }
 
-// Next is when an attempt is due.
-func (p *Probe) Next() (at time.Duration, ok bool) { return p.next, !p.running && !p.suspended }
+// Next is when an attempt is due: not before the last one has ended. One that is
+// not told to have ended long after its time is lost, and must not silence the
+// probe.
+func (p *Probe) Next() (at time.Duration, ok bool) {
+	if p.running {
+		return p.begun + p.rule.Timeout + lostAfter, !p.suspended
+	}
+	return p.next, !p.suspended
+}
+
+// lostAfter is how long after the timeout an attempt may take to end: it kills
+// what it has started.
+const lostAfter = 5 * time.Second
 
 // Up says that the service is up since now: failures before that do not count.
 func (p *Probe) Up(now time.Duration) {
@@ -70,8 +83,8 @@ func (p *Probe) Up(now time.Duration) {
 	}
 }
 
-// Begin notes that an attempt is made.
-func (p *Probe) Begin(now time.Duration) { p.running, p.begun = true, now }
+// Begin notes that an attempt is made. Done must follow, or Withdrawn.
+func (p *Probe) Begin(now time.Duration) { p.running, p.void, p.begun = true, false, now }
 
 // ProbeChange is what an answer has changed.
 type ProbeChange struct {
@@ -81,22 +94,39 @@ type ProbeChange struct {
 	Failed   string // a probe of the cluster has failed: the sentence; told once
 }
 
-// Done takes the answer of the attempt under way.
+// Done takes the answer of the attempt under way. One that began before Resume
+// was asked of a service that could not answer: it says nothing.
 func (p *Probe) Done(now time.Duration, ok bool, text string) (c ProbeChange) {
 	if !p.running {
 		return c
 	}
 	p.running, p.lastAt, p.text = false, now, text
-	p.plan(now)
-	if p.suspended {
-		return c
-	}
-	if ok {
+	switch {
+	case p.suspended || p.void:
+	case ok:
 		p.success(now, &c)
-	} else {
+	case !p.extra:
 		p.failure(now, &c)
 	}
+	p.extra = false
+	p.plan(now)
 	return c
+}
+
+// AskNow makes the next attempt due at once, unless one is under way: it may tell
+// more (ThreadRules.Ask). Its failure does not count, for it comes early.
+func (p *Probe) AskNow(now time.Duration) {
+	if !p.running && !p.suspended && p.next > now {
+		p.next, p.extra = now, true
+	}
+}
+
+// Withdrawn notes that the attempt under way has ended and says nothing.
+func (p *Probe) Withdrawn(now time.Duration) {
+	if p.running {
+		p.running, p.extra = false, false
+		p.plan(now)
+	}
 }
 
 // plan chooses the next point of the grid, never less than half a period after
@@ -107,14 +137,20 @@ func (p *Probe) plan(now time.Duration) {
 	for p.next < at {
 		p.next += p.rule.Period
 	}
-	if !p.ever {
-		// Until it has succeeded once somebody waits for it.
+	if !p.counts(now) {
+		// Somebody waits for the first success, and failures say nothing yet.
 		p.next = min(p.next, max(now, p.begun+min(p.rule.Period, firstPeriod)))
 	}
 }
 
-// firstPeriod is the period until the first success, if it is shorter.
+// firstPeriod is the period as long as failures do not count, if it is shorter.
 const firstPeriod = 500 * time.Millisecond
+
+// counts says whether a failure counts: the service has shown that it can
+// answer, or has had its time to learn it.
+func (p *Probe) counts(now time.Duration) bool {
+	return p.ever || p.up && now-p.upAt >= p.rule.StartPeriod
+}
 
 func (p *Probe) success(now time.Duration, c *ProbeChange) {
 	p.failures = 0
@@ -130,7 +166,7 @@ func (p *Probe) success(now time.Duration, c *ProbeChange) {
 
 func (p *Probe) failure(now time.Duration, c *ProbeChange) {
 	p.successes = 0
-	if !p.ever && (!p.up || now-p.upAt < p.rule.StartPeriod) {
+	if !p.counts(now) {
 		return
 	}
 	p.failures = min(p.failures+1, p.rule.FailureThreshold)
@@ -169,11 +205,13 @@ func (p *Probe) become(to State, now time.Duration, text string) Verdict {
 // Suspend stops asking and judging.
 func (p *Probe) Suspend() { p.suspended = true }
 
-// Resume begins anew: failures of before do not count.
+// Resume begins anew: failures of before do not count, and an attempt that is
+// still under way does not either; the next one begins after its end. A whole
+// machine may have been asleep, so not all probes are due at once.
 func (p *Probe) Resume(now time.Duration) []Verdict {
-	p.suspended, p.running = false, false
-	p.failures, p.successes, p.failed = 0, 0, false
-	p.next = now
+	p.suspended, p.void = false, p.running
+	p.failures, p.successes, p.failed, p.extra = 0, 0, false, false
+	p.plan(now)
 	if p.state == Healthy {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package watchdog
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -110,8 +111,8 @@ func TestProbeProperties(t *testing.T) {
 				t.Fatalf("next attempt at %v, %v; now %v, period %v", at, ok, now, p.rule.Period)
 			}
 			p.Begin(at)
-			if _, ok := p.Next(); ok {
-				t.Fatal("two attempts at a time")
+			if lost, ok := p.Next(); !ok || lost != at+p.rule.Timeout+lostAfter {
+				t.Fatalf("two attempts at a time: %v, %v", lost, ok)
 			}
 			now = at + time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms"))*time.Millisecond
 			good := rapid.Bool().Draw(t, "good")
@@ -129,4 +130,101 @@ func TestProbeProperties(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A service without a start period that takes its time to open its port is asked
+// in its period, not in the quick one: else it would be killed within a second,
+// again and again.
+func TestProbeCountsInItsPeriod(t *testing.T) {
+	p := newLiveness(3)
+	now := 100 * s
+	for n := range 3 {
+		at, ok := p.Next()
+		if !ok || n > 0 && at < now+5*s {
+			t.Fatalf("attempt %d at %v, %v", n, at, ok)
+		}
+		now = at
+		answer(p, now, false)
+	}
+	if _, failed := p.Failed(); !failed || now < 110*s {
+		t.Errorf("at %v: %v", now, failed)
+	}
+}
+
+// What was asked of a service that was stopped says nothing, and the next attempt
+// waits for its end.
+func TestProbeAttemptFromBeforeResume(t *testing.T) {
+	p := newLiveness(1)
+	p.Begin(100 * s)
+	p.Suspend()
+	p.Resume(101 * s)
+	if at, ok := p.Next(); !ok || at < 107*s {
+		t.Fatalf("a second attempt at %v, %v", at, ok)
+	}
+	if c := p.Done(102*s, false, "no answer within 2s"); c.Verdicts != nil {
+		t.Errorf("%+v", c)
+	}
+	at, ok := p.Next()
+	if !ok || at < 102*s || at > 115*s {
+		t.Fatalf("the next attempt at %v, %v", at, ok)
+	}
+	if c := answer(p, at, false); len(c.Verdicts) != 2 {
+		t.Errorf("judged again: %+v", c)
+	}
+	p.Begin(at + 10*s)
+	p.Withdrawn(at + 10*s)
+	if next, ok := p.Next(); !ok || next > at+25*s {
+		t.Errorf("after one that was withdrawn the next at %v, %v", next, ok)
+	}
+	p.Begin(at + 20*s)
+	p.Suspend()
+	if _, ok := p.Next(); ok {
+		t.Error("asked while suspended")
+	}
+	if c := p.Done(at+21*s, true, "fine"); c.Ready || c.Verdicts != nil {
+		t.Errorf("an answer while suspended: %+v", c)
+	}
+}
+
+// A machine that wakes up does not ask all of its services at once.
+func TestProbesAreSpread(t *testing.T) {
+	tenths := map[time.Duration]int{}
+	for i := range 100 {
+		p := NewProbe(ProbeRule{Name: "serving", Period: 10 * s, Timeout: s}, fmt.Sprint("service-", i), 100*s)
+		p.Up(100 * s)
+		p.Suspend()
+		p.Resume(1000 * s)
+		at, ok := p.Next()
+		if !ok || at < 1000*s || at >= 1010*s {
+			t.Fatalf("asked at %v, %v", at, ok)
+		}
+		tenths[(at-1000*s)/s]++
+	}
+	for tenth, n := range tenths {
+		if n > 25 {
+			t.Errorf("%d in tenth %d: %v", n, tenth, tenths)
+		}
+	}
+}
+
+// An attempt that was asked for comes at once, and its failure does not count.
+func TestProbeAskNow(t *testing.T) {
+	p := newLiveness(1)
+	answer(p, 100*s, true)
+	p.AskNow(101 * s)
+	if at, ok := p.Next(); !ok || at != 101*s {
+		t.Fatalf("due at %v, %v", at, ok)
+	}
+	p.Begin(101 * s)
+	p.AskNow(101 * s)
+	if c := p.Done(103*s, false, "no answer within 2s"); c.Verdicts != nil {
+		t.Errorf("%+v", c)
+	}
+	at, ok := p.Next()
+	if !ok || at < 106*s {
+		t.Fatalf("then due at %v, %v", at, ok)
+	}
+	if c := answer(p, at, false); len(c.Verdicts) != 2 {
+		t.Errorf("%+v", c)
+	}
 }
