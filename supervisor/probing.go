@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"os"
 	"slices"
 	"syscall"
@@ -92,7 +91,7 @@ func (v *service) runnerOf(cfg config.Probe) (probe.Runner, error) {
 			Insecure: h.Insecure, CA: h.CA, ServerName: h.ServerName,
 		})
 	case cfg.ZooKeeper != nil:
-		return nil, errors.New("zookeeper probes come with the next change")
+		return probe.NewZooKeeper(probe.ZooKeeper{Address: cfg.ZooKeeper.Address, Canary: cfg.ZooKeeper.Canary}), nil
 	}
 	return probe.NewTCP(probe.TCP{Address: cfg.TCP.Address}), nil
 }
