@@ -104,13 +104,3 @@ func (w *watch) List(now time.Duration) (all []watchdog.Standing) {
 func (w *watch) remove(j judge) {
 	w.others = slices.DeleteFunc(w.others, func(o judge) bool { return o == j })
 }
-
-// suspects are the names of the signs that are late, in order.
-func (w *watch) suspects() []string {
-	var names []string
-	for name := range w.late {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}

@@ -14,6 +14,9 @@ const (
 	roleTime  = time.Second
 )
 
+// notServing is what a server without a role answers: it looks for a leader.
+const notServing = "the server is not currently serving requests"
+
 // askRole asks for the server's report by srvr, the one command of four letters
 // that a server allows whatever its whitelist is (seen with 3.8.0). It returns
 // the role, or why that is unknown.
@@ -57,7 +60,7 @@ func roleOf(report string) (role, why string) {
 	case strings.Contains(report, "not in the whitelist"):
 		return "", "srvr is not in the server's whitelist"
 	case strings.Contains(report, "not currently serving requests"):
-		return "", "the server is not currently serving requests"
+		return "", notServing
 	case report == "":
 		return "", "srvr: no answer, the connection was closed"
 	}

@@ -111,7 +111,7 @@ func (r *zkRunner) Attempt(ctx context.Context, sent func()) Result {
 	case why != "" && write.step != stepConnect: // which says it already
 		res.Text = line(res.Text + "; role unknown: " + why)
 	}
-	res.Role = role
+	res.Role, res.Heard = role, role != "" || why == notServing
 	return res
 }
 

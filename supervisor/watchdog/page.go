@@ -30,18 +30,16 @@ func NewPage(slots int) (*os.File, error) {
 	f := os.NewFile(uintptr(fd), "vigil-heartbeat")
 	header := make([]byte, wire.HeaderSize)
 	wire.PutHeader(header, slots)
-	if err := f.Truncate(int64(wire.PageSize(slots))); err == nil {
+	err = f.Truncate(int64(wire.PageSize(slots)))
+	if err == nil {
 		_, err = f.WriteAt(header, 0)
-		if err == nil {
-			_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, pageSeals)
-		}
-	} else {
-		f.Close()
-		return nil, fmt.Errorf("cannot make a page of activities of %d slots: %w", slots, err)
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, pageSeals)
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("cannot make a page of activities: %w", err)
+		return nil, fmt.Errorf("cannot make a page of activities of %d slots: %w", slots, err)
 	}
 	return f, nil
 }
