@@ -187,7 +187,7 @@ func TestCanaryOfNobody(t *testing.T) {
 	}
 	r = canary(t, listen(t).Addr().String())
 	for range 2 {
-		want(t, r, 100*time.Millisecond, false, 1, "session: no answer within T; the same of the read-only session; role unknown: srvr: no answer within T")
+		want(t, r, time.Second, false, 1, "session: no answer within T; the same of the read-only session; role unknown: srvr: no answer within T")
 	}
 }
 
