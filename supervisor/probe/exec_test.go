@@ -123,7 +123,7 @@ func TestExecHangs(t *testing.T) {
 	both(t, func(t *testing.T, group string) {
 		r := shell(t, group, "setsid sleep 1000 & echo $!; trap '' TERM HUP; wait; sleep 1000")
 		for range 2 {
-			res := want(t, r, time.Second, false, 1, "no answer within 1s: ")
+			res := want(t, r, time.Second, false, 1, "no answer within T: ")
 			gone(t, lastNumber(t, res.Text))
 		}
 	})
@@ -145,7 +145,7 @@ func TestExecFlood(t *testing.T) {
 			t.Errorf("%q", res.Text)
 		}
 		r = shell(t, group, "cat /dev/zero")
-		want(t, r, time.Second, false, 1, `no answer within 1s: \x00`)
+		want(t, r, time.Second, false, 1, `no answer within T: \x00`)
 	})
 }
 
@@ -265,7 +265,7 @@ func TestExecSurvivesNoKilledSupervisor(t *testing.T) {
 		}
 		r := NewExec(orphanExec(group))
 		closing(t, r)
-		want(t, r, time.Second, false, 1, "no answer within 1s")
+		want(t, r, time.Second, false, 1, "no answer within T")
 		gone(t, orphan)
 	})
 }

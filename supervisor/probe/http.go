@@ -58,7 +58,7 @@ func NewHTTP(h HTTP) (Runner, error) {
 		return nil, fmt.Errorf("cannot use the URL: %w", err)
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fmt.Errorf("cannot use the URL %q: it must be http://HOST... or https://HOST...", h.URL)
+		return nil, fmt.Errorf("cannot use the URL %q: its scheme must be http or https, with a host", h.URL)
 	}
 	if h.Body != "" {
 		if r.body, err = regexp.Compile(h.Body); err != nil {

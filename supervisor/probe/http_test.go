@@ -22,8 +22,8 @@ func site(t *testing.T) http.Handler {
 		w.Header().Set("X-State", "st\u00e4te\u202e up")
 		_, _ = io.WriteString(w, "host "+r.Host+", token "+r.Header.Get("X-Token")+", "+r.Method+"\nall is well\n")
 	})
-	mux.HandleFunc("/bad", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 503) })
-	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/bad", 302) })
+	mux.HandleFunc("/bad", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) })
+	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/bad", http.StatusFound) })
 	mux.HandleFunc("/hang", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/cut", func(w http.ResponseWriter, r *http.Request) {
 		if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
@@ -98,11 +98,11 @@ func TestHTTPHangs(t *testing.T) {
 	srv := httptest.NewServer(site(t))
 	t.Cleanup(srv.Close)
 	const short = 200 * time.Millisecond
-	want(t, httpProbe(t, HTTP{URL: srv.URL + "/hang"}), short, false, 1, "no answer within 200ms")
-	want(t, httpProbe(t, HTTP{URL: srv.URL + "/slow", Body: "end"}), short, false, 1, "status 200, but the body does not end: no answer within 200ms")
+	want(t, httpProbe(t, HTTP{URL: srv.URL + "/hang"}), short, false, 1, "no answer within T")
+	want(t, httpProbe(t, HTTP{URL: srv.URL + "/slow", Body: "end"}), short, false, 1, "status 200, but the body does not end: no answer within T")
 	silent := "http://" + listen(t).Addr().String()
-	want(t, httpProbe(t, HTTP{URL: silent}), short, false, 1, "no answer within 200ms")
-	want(t, httpProbe(t, HTTP{URL: "https" + silent[4:]}), short, false, 0, "no answer within 200ms")
+	want(t, httpProbe(t, HTTP{URL: silent}), short, false, 1, "no answer within T")
+	want(t, httpProbe(t, HTTP{URL: "https" + silent[4:]}), short, false, 0, "no answer within T")
 	want(t, httpProbe(t, HTTP{URL: "http://" + closedAddress(t)}), most, false, 0, "connection to 127.0.0.1:", " refused: nobody listens")
 }
 

@@ -75,7 +75,7 @@ func head(s string, n int) string {
 func silence(ctx context.Context, began time.Time) string {
 	deadline, ok := ctx.Deadline()
 	if ok && ctx.Err() != context.Canceled {
-		return fmt.Sprintf("no answer within %v", deadline.Sub(began).Round(10*time.Millisecond))
+		return fmt.Sprintf("no answer within %v", rounded(deadline.Sub(began)))
 	}
 	return fmt.Sprintf("given up after %v: %v", time.Since(began).Round(time.Millisecond), context.Cause(ctx))
 }
@@ -89,12 +89,18 @@ func timedOut(ctx context.Context, err error) bool {
 }
 
 // took is how long an attempt that began then has lasted, for people.
-func took(began time.Time) string {
-	d := time.Since(began)
-	if d < 10*time.Millisecond {
-		return d.Round(100 * time.Microsecond).String()
+func took(began time.Time) string { return rounded(time.Since(began)).String() }
+
+// rounded leaves what people read. The time of an attempt is a little less than
+// its owner gave, since it takes a moment to begin.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d < 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond)
+	case d < time.Second:
+		return d.Round(10 * time.Millisecond)
 	}
-	return d.Round(time.Millisecond).String()
+	return d.Round(100 * time.Millisecond)
 }
 
 // notice calls sent once, and not after its end.

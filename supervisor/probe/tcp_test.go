@@ -65,7 +65,7 @@ func TestTCPSilence(t *testing.T) {
 		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
 		cancel()
 		if err != nil {
-			want(t, NewTCP(TCP{Address: l.Addr().String()}), 100*time.Millisecond, false, 1, "cannot connect to ", ": no answer within 100ms")
+			want(t, NewTCP(TCP{Address: l.Addr().String()}), 100*time.Millisecond, false, 1, "cannot connect to ", ": no answer within T")
 			return
 		}
 		defer c.Close()

@@ -145,7 +145,7 @@ func TestCanaryOfAWedgedCluster(t *testing.T) {
 	want(t, r, most, true, 1)
 	s.hang.Store(true)
 	for range 2 * maxPending {
-		res := want(t, r, 100*time.Millisecond, false, 1, "write: no answer within 100ms; read-only session answers: the cluster does not take writes; follower")
+		res := want(t, r, 100*time.Millisecond, false, 1, "write: no answer within T; read-only session answers: the cluster does not take writes; follower")
 		if res.Role != "follower" {
 			t.Errorf("role %q", res.Role)
 		}
@@ -187,7 +187,7 @@ func TestCanaryOfNobody(t *testing.T) {
 	}
 	r = canary(t, listen(t).Addr().String())
 	for range 2 {
-		want(t, r, 100*time.Millisecond, false, 1, "session: no answer within 100ms; the same of the read-only session; role unknown: srvr: no answer within 100ms")
+		want(t, r, time.Second, false, 1, "session: no answer within T; the same of the read-only session; role unknown: srvr: no answer within T")
 	}
 }
 

@@ -95,7 +95,7 @@ func TestRealZooKeeper(t *testing.T) {
 	s.signal(t, syscall.SIGSTOP)
 	for range 3 {
 		began := time.Now()
-		res := want(t, r, 500*time.Millisecond, false, 1, ": no answer within 500ms; ", "; role unknown: srvr: no answer within 500ms")
+		res := want(t, r, 500*time.Millisecond, false, 1, ": no answer within T; ", "; role unknown: srvr: no answer within T")
 		if took := time.Since(began); took > 2*time.Second || res.Role != "" {
 			t.Errorf("took %v, role %q", took, res.Role)
 		}
