@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -17,12 +18,13 @@ func BurnIfAsked() {
 	if os.Getenv(burnVariable) == "" {
 		return
 	}
-	for n := 0; ; n++ {
-		burned = n
+	for n := uint64(0); ; n++ {
+		burned.Store(n)
 	}
 }
 
-var burned int
+// burned keeps the compiler from leaving the work out.
+var burned atomic.Uint64
 
 // Burn keeps every processor busy until end is called, or the caller dies.
 func Burn() (end func(), err error) {
