@@ -32,6 +32,12 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	case "poor":
+		if err := poor(os.Getenv("WATCHDOG_TEXT"), os.Getenv("WATCHDOG_FILE")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	case "wait":
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return
