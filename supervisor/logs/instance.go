@@ -15,6 +15,7 @@ type Instance struct {
 	output *Output
 	tail   tail              // guarded by output.mu, as is split
 	split  [streams]splitter // up to date while there are followers
+	watch  Watcher           // nil: nobody looks
 }
 
 // Lines returns the newest n lines, oldest first; all that are kept for n < 0.
@@ -89,8 +90,10 @@ func (r *Reader) run() {
 	for err == nil && more {
 		r.instance.output.await()
 		more, err = r.next(raw)
+		r.instance.flush()
 	}
 	r.instance.output.finish(r.instance, r.stream)
+	r.instance.flush()
 	// A RawConn of a closed file answers with an error of an internal package.
 	if r.closed.Load() {
 		return

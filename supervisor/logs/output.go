@@ -46,6 +46,7 @@ type Options struct {
 	Prefix   string      // before every echoed line; empty: bytes pass as they are
 	Buffers  *Buffers    // shared by services; nil: some for this one. With those of
 	// Attach, New goes on with what a predecessor has read and not written.
+	Watch func() Watcher // of the output of an instance, asked for by Begin; nil: nobody
 
 	_ struct{}
 }
@@ -140,6 +141,9 @@ func (o *Output) Path() string {
 // whoever holds it.
 func (o *Output) Begin() *Instance {
 	i := &Instance{output: o, tail: tail{max: o.options.Tail}}
+	if o.options.Watch != nil {
+		i.watch = o.options.Watch()
+	}
 	o.mu.Lock()
 	o.current = i
 	o.mu.Unlock()
@@ -281,6 +285,9 @@ func (o *Output) note(i *Instance, s Stream, p []byte) {
 	o.bytes += int64(len(p))
 	o.lines += int64(bytes.Count(p, []byte{'\n'}))
 	i.tail.push(p, now, s)
+	if i.watch != nil {
+		i.watch.Feed(s == Stderr, p, now.boot)
+	}
 	if len(o.followers) > 0 {
 		i.split[s].feed(p, now, func(l piece) { o.follow(l.line(s, false)) })
 	}
@@ -314,6 +321,9 @@ func (o *Output) finish(i *Instance, s Stream) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	i.tail.end(s)
+	if i.watch != nil {
+		i.watch.End(s == Stderr, clock.Boot())
+	}
 	if l, ok := i.split[s].finish(); ok && len(o.followers) > 0 {
 		o.follow(l.line(s, true))
 	}
