@@ -139,7 +139,7 @@ func (v *service) limitations(st logs.Stats) []string {
 }
 
 func (v *service) heartbeat(now time.Duration) *control.Heartbeat {
-	if v.limit == 0 {
+	if v.limit == 0 || v.cfg.Heartbeat.File != "" {
 		return nil
 	}
 	h := &control.Heartbeat{Limit: v.limit.Seconds(), Suspect: v.suspectAfter().Seconds(), State: "waiting"}

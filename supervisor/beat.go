@@ -234,6 +234,7 @@ func (v *service) arm() {
 	}
 	v.armActivities()
 	v.armThreads()
+	v.armFile()
 	v.armBeats()
 }
 
@@ -241,7 +242,7 @@ func (v *service) armBeats() {
 	if v.limit == 0 {
 		v.limit = v.cfg.Heartbeat.Timeout
 	}
-	if v.limit == 0 || !v.isUp() || v.watch.beats.Get(heartbeatSign) != nil {
+	if v.cfg.Heartbeat.File != "" || v.limit == 0 || !v.isUp() || v.watch.beats.Get(heartbeatSign) != nil {
 		return
 	}
 	if err := v.watch.beats.Add(watchdog.NewSign(heartbeatSign, v.limit, v.suspectAfter(), clock.Boot())); err != nil {
@@ -262,7 +263,8 @@ func (v *service) suspectAfter() time.Duration {
 func (v *service) disarm() {
 	v.threads.end()
 	v.endProbes()
-	v.watch, v.activities, v.threads, v.excuses = watch{}, nil, nil, excusing{}
+	v.endFile()
+	v.watch, v.activities, v.threads, v.saying, v.excuses = watch{}, nil, nil, nil, excusing{}
 	v.limit = v.cfg.Heartbeat.Timeout
 	v.members().Store(nil)
 }

@@ -225,7 +225,11 @@ func prepareStart(cfg config.Service, socket string, known *runtimes) (protocol.
 	if err != nil {
 		return start, f, err
 	}
-	env = append(env, wire.Environ(socket, cfg.Heartbeat.Timeout, 0)...)
+	limit := cfg.Heartbeat.Timeout
+	if cfg.Heartbeat.File != "" {
+		limit = 0 // the file is what is expected to beat
+	}
+	env = append(env, wire.Environ(socket, limit, 0)...)
 	start = protocol.Start{
 		Path: path, Args: cfg.Command, PIDEnv: wire.PIDPlaceholder, Dir: cfg.Directory, Credential: cred,
 		Umask: cfg.Umask, Nice: cfg.Nice, OOMScoreAdj: cfg.OOMScoreAdj, NoNewPrivs: cfg.NoNewPrivileges,

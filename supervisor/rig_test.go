@@ -85,6 +85,16 @@ func play(role string) int {
 		return playActivities(term)
 	case "threads":
 		return playThreads(term)
+	case "saying":
+		go func() { waitFor("memory"); fmt.Println("java.lang.OutOfMemoryError: Java heap space") }()
+		go func() {
+			waitFor("deadlock")
+			_ = os.Remove("deadlock")
+			fmt.Fprintln(os.Stderr, "deadlock: everybody waits")
+		}()
+		<-term
+	case "refreshing":
+		return playRefreshing(term)
 	case "pausing":
 		return playPausing(term)
 	case "notify":
@@ -218,6 +228,24 @@ func playThreads(term <-chan os.Signal) int {
 	return 0
 }
 
+// playRefreshing replaces a file again and again, and makes its directory,
+// except while there is a file "hold".
+func playRefreshing(term <-chan os.Signal) int {
+	tick := time.NewTicker(50 * time.Millisecond)
+	for {
+		if _, err := os.Stat("hold"); err != nil {
+			_ = os.Mkdir("beats", 0o700)
+			touch("beats/new")
+			_ = os.Rename("beats/new", "beats/alive")
+		}
+		select {
+		case <-term:
+			return 0
+		case <-tick.C:
+		}
+	}
+}
+
 // playBeat writes numbered lines and beats.
 func playBeat(term <-chan os.Signal) int {
 	say("READY=1")
@@ -316,6 +344,7 @@ func upCommand(t *testing.T, command []string, more, before, capture string) *vi
 		t.Fatal(err)
 	}
 	v := &vigil{t: t, dir: dir}
+	more = strings.ReplaceAll(more, "FILE", filepath.Join(dir, "beats", "alive"))
 	text := fmt.Sprintf("[service.s]\ncommand = [%s]\ndirectory = %q\n%s\n", quoted(command), dir, more)
 	file := filepath.Join(dir, "vigil.toml")
 	for _, d := range []string{"run", "state"} {

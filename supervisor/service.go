@@ -48,6 +48,9 @@ type service struct {
 	page       *watchdog.Page       // of its activities; nil: none
 	activities *watchdog.Activities // nil: not judged now
 	threads    *threadWatch         // nil: not watched now
+	file       *freshness           // nil: none is expected to change
+	patterns   *watchdog.OutputPatterns
+	saying     *watchdog.OutputSigns
 	probes     []*probing
 	unready    []string // probes that say that it is not ready
 	excuses    excusing
@@ -99,7 +102,14 @@ func newService(s *Supervisor, cfg config.Service) (*service, error) {
 		prefix = cfg.Name + " | "
 	}
 	var err error
-	v.output, err = logs.New(s.outputOptions(cfg, dir, prefix))
+	if v.patterns, err = outputPatterns(cfg.Outputs); err != nil {
+		return nil, err
+	}
+	options := s.outputOptions(cfg, dir, prefix)
+	if v.patterns != nil {
+		options.Watch = v.watchOutput
+	}
+	v.output, err = logs.New(options)
 	return v, err
 }
 

@@ -63,8 +63,9 @@ type Supervisor struct {
 	limits   []string
 	lastBeat time.Duration
 	tidy     tidy.Tidy
-	facts    *watchdog.Looker // before verdicts
-	late     time.Duration    // of our own timer, in this turn of the loop
+	files    *watchdog.FileWatcher // nil: no file is expected to change
+	facts    *watchdog.Looker      // before verdicts
+	late     time.Duration         // of our own timer, in this turn of the loop
 
 	config     *config.Config
 	reloadOver chan struct{} // closed, and made anew, when a reload is over
@@ -356,7 +357,11 @@ func (s *Supervisor) close() {
 		s.endServer()
 	}()
 	var failed error
+	if s.files != nil {
+		_ = s.files.Close(serverTime)
+	}
 	for _, v := range s.services {
+		v.endProbes()
 		failed = errors.Join(failed, v.close(ctx))
 	}
 	s.closeOutput(ctx, failed == nil)

@@ -63,6 +63,7 @@ type Service struct {
 	Heartbeat          Heartbeat         `json:"heartbeat"`
 	Capture            Capture           `json:"capture"`
 	Log                Log               `json:"log"`
+	Outputs            []OutputPattern   `json:"outputs,omitempty"`
 	Probes             []Probe           `json:"probes,omitempty"`
 	Threads            []Thread          `json:"threads,omitempty"` // in the order of the file
 
@@ -85,6 +86,7 @@ func (r Ready) Set() bool { return r.Notify || r.FD != 0 || r.After != 0 || r.Pr
 type Heartbeat struct {
 	Timeout    time.Duration `json:"timeout,omitempty"`
 	Suspect    time.Duration `json:"suspect,omitempty"`
+	File       string        `json:"file,omitempty"`
 	Activities int           `json:"activities"` // slots of the shared page; 0: no page
 }
 

@@ -85,6 +85,6 @@ func partRows() []row {
 		tableRow("log", "Where its output goes.", logRows()),
 		tablesRow("thread", "Threads that must exist or move, as /proc/PID/task shows them. The program need not know.", threadRows(), openThread),
 		tablesRow("probe", "Questions from outside.", probeRows(), openProbe),
-		laterRow("output", takesTables, "Lines of output as signs."),
+		tablesRow("output", "Lines of output as signs.", outputRows(), openOutput),
 	}
 }

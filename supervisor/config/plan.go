@@ -44,6 +44,9 @@ func (s Service) plan(b *strings.Builder) {
 	} else {
 		line("heartbeat", "none is expected, unless the service asks for it (WATCHDOG_USEC of sd_notify)")
 	}
+	for _, o := range s.Outputs {
+		line("output", "a line that matches %s is a %s", quoted(o.Pattern), o.Verdict)
+	}
 	for _, p := range s.Probes {
 		line("probe", "%s", p.words())
 	}

@@ -188,7 +188,7 @@ func TestDefaultsAreWhatTheRowsSay(t *testing.T) {
 // TestDefaultsOfTables is the same for the elements of arrays of tables.
 func TestDefaultsOfTables(t *testing.T) {
 	const service = "[service.a]\ncommand = [\"x\"]\n"
-	needed := map[string]string{"thread": "name = \"x*\"\n", "probe": "name = \"x\"\nexec = [\"y\"]\n"}
+	needed := map[string]string{"output": "pattern = \"x\"\n", "thread": "name = \"x*\"\n", "probe": "name = \"x\"\nexec = [\"y\"]\n"}
 	for _, r := range serviceRows() {
 		if r.open == nil {
 			continue

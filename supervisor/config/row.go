@@ -52,6 +52,7 @@ type target struct {
 	incidents *Incidents
 	thread    *Thread
 	probe     *Probe
+	output    *OutputPattern
 }
 
 // notYet is what a later row says.

@@ -13,6 +13,8 @@ func (s *Service) settle(d *decoder) {
 	s.settleReady(d)
 	s.settleHeartbeat(d)
 	s.settleSignals(d)
+	s.settleFile(d)
+	s.settleOutputs(d)
 	s.settleProbes(d)
 	s.settleThreads(d)
 	if s.Restart.Min > s.Restart.Max && s.seen.sound("restart.backoff.min", "restart.backoff.max") {

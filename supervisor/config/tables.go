@@ -73,7 +73,8 @@ func heartbeatRows() []row {
 			func(t *target) *time.Duration { return &t.service.Heartbeat.Suspect }).withUnset("60 % of timeout"),
 		intRow("activities", "63", "Named activities that it can have in the shared page (VIGIL_HEARTBEAT_FD); 0: no page. 63 fit into 4 KiB.", 0, maxActivities,
 			func(t *target) *int { return &t.service.Heartbeat.Activities }),
-		laterRow("file", takesString, "A file whose freshness counts."),
+		textRow("file", "", "A file that it changes again and again, by an absolute path: its changes are the beats, instead of WATCHDOG=1. It may be replaced, removed and made again, with its directory.",
+			func(t *target) *string { return &t.service.Heartbeat.File }),
 	}
 }
 

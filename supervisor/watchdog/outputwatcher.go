@@ -100,7 +100,9 @@ func index(stderr bool) int {
 	return 0
 }
 
-func (s *outputStream) add(p []byte) { s.line = append(s.line, p[:min(len(p), maxLook-len(s.line))]...) }
+func (s *outputStream) add(p []byte) {
+	s.line = append(s.line, p[:min(len(p), maxLook-len(s.line))]...)
+}
 
 func (s *outputStream) reset() {
 	s.open = false
