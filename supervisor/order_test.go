@@ -70,7 +70,7 @@ func (v *vigil) askFor(verb control.Verb, name string, wait bool) {
 // requires is ready, nothing ends before what requires it is gone.
 func TestOrderHoldsThroughReplacements(t *testing.T) {
 	v := upOrder(t)
-	for range 20 {
+	for range 12 {
 		name := []string{"s", "a", "b", "c"}[rand.IntN(4)]
 		verb := []control.Verb{control.Start, control.Stop}[rand.IntN(2)]
 		if name == "s" && rand.IntN(2) == 0 {

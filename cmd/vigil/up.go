@@ -13,9 +13,9 @@ func (a *app) upCommand() *cobra.Command {
 		Use:   "up [FILE...]",
 		Short: "Supervise all services of a configuration in the foreground",
 		Long: "Supervise all services of the configuration in the foreground, until TERM or INT;\n" +
-			"then stop them in reverse order and end with 0. Without FILE it reads ./vigil.toml, or else\n" +
-			"/etc/vigil/vigil.toml and /etc/vigil/conf.d/*.toml. A configuration that is wrong\n" +
-			"starts nothing: exit code 1.",
+			"then stop them, in the reverse of the order in which they are started, and end with 0.\n" +
+			"Without FILE it reads ./vigil.toml, or else /etc/vigil/vigil.toml and\n" +
+			"/etc/vigil/conf.d/*.toml. A configuration that is wrong starts nothing: exit code 1.",
 		Example: "  vigil up --name shop shop.toml",
 		RunE: a.do(func(_ *cobra.Command, files []string) error {
 			return a.up(echo, files)
