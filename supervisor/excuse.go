@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
 )
@@ -36,7 +37,9 @@ func (v *service) excused(d *watchdog.Verdict) bool {
 		}
 		return true
 	}
-	if d.To != watchdog.Confirmed {
+	// A thread that is gone waits for nothing: neither a processor nor a disk
+	// explains it.
+	if d.To != watchdog.Confirmed || d.Cause == snapshot.CauseThreadLost {
 		return false
 	}
 	e = v.decideExcuse(d.At, e)
