@@ -46,6 +46,15 @@ func supervise(t *testing.T, edits ...edit) *supervised {
 	return e
 }
 
+// superviseAlone is one server that has no peers.
+func superviseAlone(t *testing.T, edits ...edit) *supervised {
+	t.Helper()
+	e := &supervised{t: t}
+	e.members = append(e.members, up(t, place(t, "standalone.toml", edits...)))
+	e.settle()
+	return e
+}
+
 func (e *supervised) servers() []*server {
 	var all []*server
 	for _, v := range e.members {
@@ -96,7 +105,7 @@ func (e *supervised) leader() (leader *vigil, others []*vigil) {
 	eventually(e.t, mostServe, "a leader", func() error {
 		leader, others = nil, nil
 		for _, v := range e.members {
-			if mode, err := v.server.mode(); err == nil && mode == "leader" {
+			if mode, err := v.server.mode(); err == nil && (mode == "leader" || mode == "standalone") {
 				leader = v
 			} else {
 				others = append(others, v)
@@ -219,37 +228,54 @@ func order(order string) func(*testing.T, *vigil, int) {
 	return func(t *testing.T, _ *vigil, pid int) { fault(t, pid, order) }
 }
 
-// One after another, each time to whoever leads.
-func TestEnsembleFaults(t *testing.T) {
-	requireAgent(t)
-	t.Parallel()
-	// jute.maxbuffer as people raise it, who then can be poisoned; a server that
-	// does not exit by itself when that happens.
-	e := supervise(t, edit{`"-Xmx512m",`, `"-Xmx256m", "-Djute.maxbuffer=1000000000",`}, edit{`"-XX:+ExitOnOutOfMemoryError",`, ""})
-	for _, tt := range []struct {
-		fault string
-		cause snapshot.Cause
-		harm  func(*testing.T, *vigil, int)
-	}{
-		{"request thread frozen", snapshot.CauseThreadStuck, order("suspend:ProcessThread")},
-		{"sync thread frozen", snapshot.CauseThreadStuck, order("suspend:SyncThread")},
-		{"commit processor frozen", snapshot.CauseThreadStuck, order("suspend:CommitProcessor")},
-		{"request thread dies and nobody is told", snapshot.CauseThreadLost, func(t *testing.T, leader *vigil, pid int) {
-			fault(t, pid, "silence:ProcessThread")
-			if err := leader.server.poison(500 * time.Millisecond); err == nil {
-				t.Error("the server has ended")
-			}
-		}},
-		{"accept thread dies, port closed", snapshot.CauseThreadLost, order("stop:NIOServerCxnFactory.AcceptThread")},
-		{"heap exhausted, process lives", snapshot.CauseThreadLost, order("exhaust:")}, // the selector's thread dies of it
-	} {
-		if !t.Run(tt.fault, func(t *testing.T) { e.suffer(t, tt.fault, tt.cause, tt.harm) }) {
+// zombie is what a server needs to be poisoned as in the story: jute.maxbuffer as
+// people raise it, and no exit by itself when memory is short.
+var zombie = []edit{{`"-Xmx512m",`, `"-Xmx256m", "-Djute.maxbuffer=1000000000",`}, {`"-XX:+ExitOnOutOfMemoryError",`, ""}}
+
+// harm is one way to break a server.
+type harm struct {
+	fault string
+	cause snapshot.Cause
+	do    func(*testing.T, *vigil, int)
+}
+
+var (
+	requestFrozen = harm{"request thread frozen", snapshot.CauseThreadStuck, order("suspend:ProcessThread")}
+	requestDead   = harm{"request thread dies and nobody is told", snapshot.CauseThreadLost, func(t *testing.T, leader *vigil, pid int) {
+		fault(t, pid, "silence:ProcessThread")
+		if err := leader.server.poison(500 * time.Millisecond); err == nil {
+			t.Error("the server has ended")
+		}
+	}}
+	acceptDead   = harm{"accept thread dies, port closed", snapshot.CauseThreadLost, order("stop:NIOServerCxnFactory.AcceptThread")}
+	syncFrozen   = harm{"sync thread frozen", snapshot.CauseThreadStuck, order("suspend:SyncThread")}
+	commitFrozen = harm{"commit processor frozen", snapshot.CauseThreadStuck, order("suspend:CommitProcessor")}
+	// The thread that selects or the one that accepts dies of it.
+	heapExhausted = harm{"heap exhausted, process lives", snapshot.CauseThreadLost, order("exhaust:")}
+)
+
+// all does one harm after another, each time to whoever leads.
+func (e *supervised) all(t *testing.T, list ...harm) {
+	for _, h := range list {
+		if !t.Run(h.fault, func(t *testing.T) { e.suffer(t, h.fault, h.cause, h.do) }) {
 			break
 		}
 	}
 	for _, r := range e.rows {
 		t.Log(r)
 	}
+}
+
+func TestEnsembleFaults(t *testing.T) {
+	requireAgent(t)
+	t.Parallel()
+	supervise(t, zombie...).all(t, requestFrozen, syncFrozen, commitFrozen, requestDead, acceptDead, heapExhausted)
+}
+
+func TestStandaloneFaults(t *testing.T) {
+	requireAgent(t)
+	t.Parallel()
+	superviseAlone(t, zombie...).all(t, requestFrozen, requestDead, acceptDead)
 }
 
 // quiet sees that no member was judged since a time; with hard, that it was not even
@@ -312,7 +338,7 @@ func (e *supervised) stopped(t *testing.T) {
 		v.server.serves(t, "/without")
 	}
 	t.Logf("others serve after %s", time.Since(begin).Round(10*time.Millisecond))
-	if d := 20*time.Second - time.Since(begin); d > 0 {
+	if d := 12*time.Second - time.Since(begin); d > 0 {
 		<-time.After(d)
 	}
 	if err := unix.Kill(old.PID, unix.SIGCONT); err != nil {
