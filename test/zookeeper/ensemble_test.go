@@ -217,6 +217,13 @@ func (e *supervised) suffer(t *testing.T, fault string, cause snapshot.Cause, ha
 	}
 	e.rows = append(e.rows, r)
 	t.Log(r)
+	if r.toGood > 10*time.Second {
+		for _, event := range leader.events(t) {
+			if event.Time.After(begin) {
+				t.Logf("%6s %s %s", event.Time.Sub(begin).Round(10*time.Millisecond), event.Kind, event.Text)
+			}
+		}
+	}
 }
 
 func (r row) String() string {
