@@ -50,6 +50,9 @@ func requireAgent(t *testing.T) {
 			t.Skipf("this test breaks threads of a running JVM, and %s is missing: as root, run scripts/install-test-deps.sh (Debian package default-jdk-headless)", tool)
 		}
 	}
+	if _, err := agentJar(); err != nil { // now, and not when the time is taken
+		t.Fatal(err)
+	}
 }
 
 // fault breaks threads of a JVM; see testdata/agent/Fault.java for orders.

@@ -16,7 +16,7 @@ import (
 
 // How long the server may take.
 const (
-	mostServe   = 30 * time.Second // from its start to the first good write
+	mostServe   = 60 * time.Second // from its start to the first good write
 	mostSession = 5 * time.Second  // one attempt
 )
 

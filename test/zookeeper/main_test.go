@@ -85,9 +85,18 @@ func requireZooKeeper(t *testing.T) {
 // eventually asks until there is no error any more, at most for that long.
 func eventually(t *testing.T, most time.Duration, what string, ask func() error) {
 	t.Helper()
+	eventuallyEvery(t, 20*time.Millisecond, most, what, ask)
+}
+
+// seldom is the pause of what starts a program to ask: the processors are for
+// what is tested.
+const seldom = 250 * time.Millisecond
+
+func eventuallyEvery(t *testing.T, pause, most time.Duration, what string, ask func() error) {
+	t.Helper()
 	end := time.NewTimer(most)
 	defer end.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		err := ask()

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -104,15 +105,31 @@ func split(t *testing.T, address string) (host, port string) {
 	return host, port
 }
 
-// freeAddress is a port that was free a moment ago.
+// Ports that are handed out: below those that the kernel gives to connections
+// (net.ipv4.ip_local_port_range, 32768 and above unless it is set), which would
+// take a free one before its server does.
+const (
+	firstPort = 10000
+	manyPorts = 22000
+)
+
+// portsUsed counts on from a place that differs from one run to the next.
+var portsUsed atomic.Uint32
+
+// freeAddress is a port that is free, and that no other test of this run gets.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range manyPorts {
+		port := firstPort + (os.Getpid()*37+int(portsUsed.Add(1)))%manyPorts
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		defer l.Close()
+		return l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // processes are those whose command line names the server's zoo.cfg: java, or

@@ -20,27 +20,19 @@ const (
 	watchMost   = time.Second             // for a canary
 )
 
-// rules are those of examples/zookeeper, with a shorter limit.
+// rules are those of examples/zookeeper/standalone.toml, with a shorter limit.
 func rules() []watchdog.ThreadRule {
-	first, all, quorum := []string{"leader", "standalone"}, []string{"leader", "follower", "standalone"}, []string{"leader", "follower"}
 	return []watchdog.ThreadRule{
 		{Name: "NIOServerCxnFac", Minimum: 2, Within: watchWithin},
-		{Name: "RequestThrottle", Roles: all, Within: watchWithin},
-		{Name: "ProcessThread*", Roles: first, Within: watchWithin},
-		{Name: "FollowerRequest", Roles: []string{"follower"}, Within: watchWithin},
-		{Name: "SyncThread:*", Roles: all, Within: watchWithin},
-		{Name: "CommitProcessor", Roles: quorum, Within: watchWithin},
-		{Name: "SessionTracker", Roles: first, Within: watchWithin},
-		{Name: "QuorumPeer[myid", Within: watchWithin},
+		{Name: "RequestThrottle", Within: watchWithin},
+		{Name: "ProcessThread*", Roles: []string{"standalone"}, Within: watchWithin},
+		{Name: "SyncThread:*", Within: watchWithin},
+		{Name: "SessionTracker", Within: watchWithin},
 
-		{Name: "RequestThrottle", Progress: true, While: "serving", Roles: all, Within: watchWithin},
-		{Name: "ProcessThread*", Progress: true, While: "serving", Roles: first, Within: watchWithin},
-		{Name: "FollowerRequest", Progress: true, While: "serving", Roles: []string{"follower"}, Within: watchWithin},
-		{Name: "SyncThread:*", Progress: true, While: "serving", Roles: []string{"standalone"}, Within: watchWithin},
-		{Name: "CommitProcessor", Progress: true, While: "serving", Roles: quorum, Within: watchWithin},
-		{Name: "SyncThread:*", Progress: true, After: "serving", Roles: quorum, Within: watchWithin},
-		{Name: "QuorumPeer[myid", Progress: true, Within: 10 * time.Second},
-		{Name: "SessionTracker", Progress: true, Roles: first, Within: 10 * time.Second},
+		{Name: "RequestThrottle", Progress: true, While: "serving", Within: watchWithin},
+		{Name: "ProcessThread*", Progress: true, While: "serving", Roles: []string{"standalone"}, Within: watchWithin},
+		{Name: "SyncThread:*", Progress: true, While: "serving", Within: watchWithin},
+		{Name: "SessionTracker", Progress: true, Within: 10 * time.Second},
 	}
 }
 
@@ -176,26 +168,35 @@ func (w *watch) take(list []watchdog.Verdict) {
 	w.verdicts = append(w.verdicts, list...)
 }
 
-// first returns the first confirmed verdict.
-func (w *watch) first() (watchdog.Verdict, bool) {
+// first returns the first verdict after a time.
+func (w *watch) first(after time.Duration) (watchdog.Verdict, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range w.verdicts {
-		if v.To == watchdog.Confirmed {
+		if v.To == watchdog.Confirmed && v.At > after {
 			return v, true
 		}
 	}
 	return watchdog.Verdict{}, false
 }
 
-// quiet fails if there was any verdict, a suspicion included.
-func (w *watch) quiet(when string) {
+// healthy waits until every rule that was broken is said to hold again.
+func (w *watch) healthy() {
 	w.t.Helper()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, v := range w.verdicts {
-		w.t.Errorf("%s, %s: %s of %s: %s", when, w.server.address, v.To, v.Cause, v.Text)
-	}
+	eventually(w.t, mostServe, "recoveries", func() error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		last := map[string]watchdog.Verdict{}
+		for _, v := range w.verdicts {
+			last[v.Sign] = v
+		}
+		for _, v := range last {
+			if v.To != watchdog.Healthy {
+				return errors.New(v.Text)
+			}
+		}
+		return nil
+	})
 }
 
 // serves waits until the canary was answered so many times more.
@@ -220,7 +221,7 @@ func (w *watch) confirmed(begin time.Duration) watchdog.Verdict {
 	var v watchdog.Verdict
 	eventually(w.t, mostServe, "a verdict", func() error {
 		var ok bool
-		if v, ok = w.first(); !ok {
+		if v, ok = w.first(begin); !ok {
 			return errors.New("there is none")
 		}
 		return nil

@@ -112,6 +112,7 @@ func stop(t *testing.T, v *vigil, old control.Service) {
 
 // A critical thread dies, ZooKeeper exits with status 0, and nobody had asked.
 func TestExitWithStatusZero(t *testing.T) {
+	t.Parallel()
 	s := place(t, "standalone.toml",
 		edit{"-Xmx512m", "-Xmx256m"},
 		edit{`"-XX:+ExitOnOutOfMemoryError",`, `"-Djute.maxbuffer=1000000000",`}, // twice of it fits an int and is more than giantLength
@@ -139,6 +140,7 @@ func TestExitWithStatusZero(t *testing.T) {
 
 // Too much at once for its memory: it dies and comes back.
 func TestHeapExhausted(t *testing.T) {
+	t.Parallel()
 	for _, way := range []struct {
 		example string
 		cause   snapshot.Cause
