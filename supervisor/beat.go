@@ -13,6 +13,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/procbelong"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
 )
@@ -233,13 +234,14 @@ func (v *service) arm() {
 		v.upProbes()
 	}
 	v.armActivities()
+	v.armGimli()
 	v.armThreads()
 	v.armBeats()
 }
 
 func (v *service) armBeats() {
 	if v.limit == 0 {
-		v.limit = v.cfg.Heartbeat.Timeout
+		v.limit = beatLimit(v.cfg)
 	}
 	if v.limit == 0 || !v.isUp() || v.watch.beats.Get(heartbeatSign) != nil {
 		return
@@ -247,6 +249,15 @@ func (v *service) armBeats() {
 	if err := v.watch.beats.Add(watchdog.NewSign(heartbeatSign, v.limit, v.suspectAfter(), clock.Boot())); err != nil {
 		v.s.event(v.cfg.Name, "alert", err.Error())
 	}
+}
+
+// beatLimit is the limit of the beats by sd_notify. A program that is linked
+// with libgimli beats otherwise.
+func beatLimit(cfg config.Service) time.Duration {
+	if cfg.Heartbeat.Gimli {
+		return 0
+	}
+	return cfg.Heartbeat.Timeout
 }
 
 // suspectAfter is the first threshold: what is configured, or, when the service
@@ -263,7 +274,8 @@ func (v *service) disarm() {
 	v.threads.end()
 	v.endProbes()
 	v.watch, v.activities, v.threads, v.excuses = watch{}, nil, nil, excusing{}
-	v.limit = v.cfg.Heartbeat.Timeout
+	v.gimli = gimli{page: v.gimli.page}
+	v.limit = beatLimit(v.cfg)
 	v.members().Store(nil)
 }
 
@@ -327,5 +339,5 @@ func (v *service) onRecovered(d watchdog.Verdict) {
 
 func (v *service) confirm(cause snapshot.Cause, text string) {
 	v.s.event(v.cfg.Name, "verdict", string(cause)+": "+text)
-	v.step(lifecycle.Event{Kind: lifecycle.EventConfirmed, Instance: v.life.Instance, Cause: cause, Sentence: text})
+	v.step(lifecycle.Event{Kind: lifecycle.EventConfirmed, Instance: v.life.Instance, Cause: cause, Sentence: text, Farewell: v.gimliAttached()})
 }

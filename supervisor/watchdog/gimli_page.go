@@ -10,6 +10,9 @@ import (
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
 )
 
+// GimliPageName is the name of the memfd, as /proc/PID/maps shows it.
+const GimliPageName = "vigil-gimli"
+
 // gimliPageSize is one page of memory: what mmap gives for the 8 bytes.
 const gimliPageSize = 4096
 
@@ -22,7 +25,7 @@ type GimliPage struct {
 // NewGimliPage makes a memfd of zeros, which say that nobody has attached. The
 // caller closes it; mapped or not, it lives for as long as somebody has it.
 func NewGimliPage() (*os.File, error) {
-	f, err := newSealed("vigil-gimli", gimliPageSize, nil)
+	f, err := newSealed(GimliPageName, gimliPageSize, nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the heartbeat segment of libgimli: %w", err)
 	}

@@ -17,6 +17,9 @@ type Page struct {
 	slots  []wire.Words
 }
 
+// PageName is the name of the memfd, as /proc/PID/maps shows it.
+const PageName = "vigil-heartbeat"
+
 // pageSeals keep the size (memfd_create(2), Linux 3.17), and the seals.
 const pageSeals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
@@ -25,7 +28,7 @@ const pageSeals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 func NewPage(slots int) (*os.File, error) {
 	header := make([]byte, wire.HeaderSize)
 	wire.PutHeader(header, slots)
-	f, err := newSealed("vigil-heartbeat", wire.PageSize(slots), header)
+	f, err := newSealed(PageName, wire.PageSize(slots), header)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a page of activities of %d slots: %w", slots, err)
 	}
