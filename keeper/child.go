@@ -37,6 +37,14 @@ func newChild(s protocol.Start) *child {
 	return &child{id: protocol.ID(s.Key, s.Instance), spec: s, pidfd: -1, out: -1, err: -1, starting: true, again: s.Again}
 }
 
+// service is the child, unless it is a helper.
+func (c *child) service() *child {
+	if c.spec.Helper {
+		return nil
+	}
+	return c
+}
+
 // files lists the descriptors that a supervisor gets of this child, and which
 // of the three places they fill.
 func (c *child) files() ([]int, []bool) {

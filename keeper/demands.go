@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/proctree"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/signals"
 	"github.com/vigil-supervisor/vigil/signals/intake"
@@ -55,11 +57,12 @@ func (k *Keeper) onSignals() {
 }
 
 func (k *Keeper) onRecord(r signals.Record) {
-	demand, from := signals.Meaning(r.Signal, false), ""
+	demand := signals.Meaning(r.Signal, false)
+	var from *child
 	// Whose process it is matters only to what is not plainly for vigil; in a
 	// storm of HUPs nobody is looked up.
 	if ofService := signals.Meaning(r.Signal, true); !r.Sender.Forged && (ofService != demand || demand == signals.None) {
-		if from = k.serviceOf(r.Sender.PID); from != "" {
+		if from = k.serviceOf(r.Sender.PID); from != nil {
 			demand = ofService
 		}
 	}
@@ -98,11 +101,14 @@ func (k *Keeper) demand(demand signals.Demand, seq uint64, r signals.Record) {
 
 // onPlain takes a signal that asks nothing of vigil itself. Many of the same
 // sender are one entry.
-func (k *Keeper) onPlain(r signals.Record, demand signals.Demand, from string) {
+func (k *Keeper) onPlain(r signals.Record, demand signals.Demand, sender *child) {
 	d := &k.demands
-	k.sup.sendEvent(protocol.Event{
-		Kind: protocol.EventSignal, Number: int(r.Signal), Boot: r.Boot, Name: demand, Key: from, Text: who(r),
-	}, nil)
+	e := protocol.Event{Kind: protocol.EventSignal, Number: int(r.Signal), Boot: r.Boot, Name: demand, Text: who(r)}
+	if sender != nil {
+		e.Key, e.Inst = sender.spec.Key, sender.spec.Instance
+	}
+	k.sup.sendEvent(e, nil)
+	from := e.Key
 	key := plainKey{r.Signal, r.Sender.PID, demand}
 	if seq, ok := d.plain[key]; ok && d.ledger.Merge(seq, r) {
 		return
@@ -123,25 +129,56 @@ func (k *Keeper) onPlain(r signals.Record, demand signals.Demand, from string) {
 	d.ledger.Outcome(seq, outcome)
 }
 
-// serviceOf returns the key of the service that a process belongs to, "" for a
-// process of nobody's.
-func (k *Keeper) serviceOf(pid int) string {
+// serviceOf returns the instance of a service that a process belongs to, nil for
+// a process of nobody's. One that has ended a moment ago is still known.
+func (k *Keeper) serviceOf(pid int) *child {
 	if pid <= 1 || pid == k.pid {
-		return ""
+		return nil
 	}
 	if c, ok := k.byPID[pid]; ok {
-		if c.spec.Helper {
-			return ""
-		}
-		return c.spec.Key
+		return c.service()
 	}
 	path := cgroupOf(pid)
+	var ended *child
 	for _, c := range k.children {
-		if c.tree != nil && !c.spec.Helper && c.tree.Path() != "" && path != "" && inside(c.tree.Path(), path) {
-			return c.spec.Key
+		if c.tree != nil && c.tree.Path() != "" && path != "" && inside(c.tree.Path(), path) {
+			return c.service()
+		}
+		if c.exit != nil && c.started.PID == pid {
+			ended = c.service()
 		}
 	}
-	return ""
+	if ended == nil && k.cgroups == nil {
+		return k.serviceAbove(pid)
+	}
+	return ended
+}
+
+// maxDepth bounds the walk from a process to the main process of its service.
+const maxDepth = 64
+
+// serviceAbove finds the service that a process descends from, where services
+// have no cgroups: by its parents, and, of an orphan that came to us, by the mark
+// in its environment.
+func (k *Keeper) serviceAbove(pid int) *child {
+	for range maxDepth {
+		p, err := proctree.Read(pid)
+		if err != nil || p.PPID <= 1 {
+			return nil
+		}
+		if p.PPID == k.pid {
+			mark, _ := proctree.Variable(pid, markName)
+			if c := k.children[strings.TrimPrefix(mark, k.opt.Name+"/")]; c != nil {
+				return c.service()
+			}
+			return nil
+		}
+		if c, ok := k.byPID[p.PPID]; ok {
+			return c.service()
+		}
+		pid = p.PPID
+	}
+	return nil
 }
 
 // takeDemands hands out what is to be done now.

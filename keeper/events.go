@@ -30,8 +30,9 @@ func (k *Keeper) onDeath(d death) {
 		k.onExit(c, d)
 	case ok:
 		k.onStop(c, d)
-	case d.ended() && d.adopted == "" && k.inFlight > 0 && len(k.early) < maxChildren:
-		// Perhaps a start that has not been announced yet, and died at once.
+	case d.adopted == "" && k.inFlight > 0 && len(k.early) < maxChildren:
+		// Perhaps a start that has not been announced yet, and died or was
+		// stopped at once.
 		k.early[d.pid] = d
 	}
 	// Everybody else is an orphan that came to the subreaper: reaped, done.
@@ -207,7 +208,11 @@ func (k *Keeper) startWorked(c *child, r spawned) {
 	}
 	if d, ok := k.early[r.pid]; ok {
 		delete(k.early, r.pid)
-		k.onExit(c, d)
+		if d.ended() {
+			k.onExit(c, d)
+		} else {
+			k.onStop(c, d)
+		}
 	}
 	if c.killing {
 		c.killing = false

@@ -59,7 +59,7 @@ type Keeper struct {
 	notes    map[string][]byte
 
 	inFlight int           // starts under way
-	early    map[int]death // deaths of pids that no start has announced yet
+	early    map[int]death // deaths and stops of pids that no start has announced yet
 
 	events  []pending // not acknowledged
 	seq     uint64

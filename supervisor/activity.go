@@ -41,10 +41,13 @@ func (v *service) givePage(start *protocol.Start) {
 	start.Wipe = append(start.Wipe, protocol.Wipe{Name: pageFile(v.cfg.Name), From: wire.HeaderSize})
 }
 
-// recoverPage takes over the page that the keeper has kept.
-func (v *service) recoverPage(f *os.File) {
+// recoverPage takes over the page that the keeper has kept, or, where that keeper
+// is gone too, the one that the program has mapped.
+func (v *service) recoverPage(f *os.File, pid int) {
 	if f == nil {
-		return
+		if f = v.recoverMapped(pid, watchdog.PageName, pageFile(v.cfg.Name), v.cfg.Heartbeat.Activities > 0); f == nil {
+			return
+		}
 	}
 	defer f.Close()
 	page, err := watchdog.MapPage(f)

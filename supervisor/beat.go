@@ -13,6 +13,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/procbelong"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
 )
@@ -233,6 +234,7 @@ func (v *service) arm() {
 		v.upProbes()
 	}
 	v.armActivities()
+	v.armGimli()
 	v.armThreads()
 	v.armFile()
 	v.armBeats()
@@ -240,14 +242,23 @@ func (v *service) arm() {
 
 func (v *service) armBeats() {
 	if v.limit == 0 {
-		v.limit = v.cfg.Heartbeat.Timeout
+		v.limit = beatLimit(v.cfg)
 	}
-	if v.cfg.Heartbeat.File != "" || v.limit == 0 || !v.isUp() || v.watch.beats.Get(heartbeatSign) != nil {
+	if v.limit == 0 || !v.isUp() || v.watch.beats.Get(heartbeatSign) != nil {
 		return
 	}
 	if err := v.watch.beats.Add(watchdog.NewSign(heartbeatSign, v.limit, v.suspectAfter(), clock.Boot())); err != nil {
 		v.s.event(v.cfg.Name, "alert", err.Error())
 	}
+}
+
+// beatLimit is the limit of the beats by sd_notify. A program that is linked
+// with libgimli, or changes a file, beats otherwise.
+func beatLimit(cfg config.Service) time.Duration {
+	if cfg.Heartbeat.Gimli || cfg.Heartbeat.File != "" {
+		return 0
+	}
+	return cfg.Heartbeat.Timeout
 }
 
 // suspectAfter is the first threshold: what is configured, or, when the service
@@ -265,7 +276,8 @@ func (v *service) disarm() {
 	v.endProbes()
 	v.endFile()
 	v.watch, v.activities, v.threads, v.saying, v.excuses = watch{}, nil, nil, nil, excusing{}
-	v.limit = v.cfg.Heartbeat.Timeout
+	v.gimli = gimli{page: v.gimli.page}
+	v.limit = beatLimit(v.cfg)
 	v.members().Store(nil)
 }
 
@@ -329,5 +341,5 @@ func (v *service) onRecovered(d watchdog.Verdict) {
 
 func (v *service) confirm(cause snapshot.Cause, text string) {
 	v.s.event(v.cfg.Name, "verdict", string(cause)+": "+text)
-	v.step(lifecycle.Event{Kind: lifecycle.EventConfirmed, Instance: v.life.Instance, Cause: cause, Sentence: text})
+	v.step(lifecycle.Event{Kind: lifecycle.EventConfirmed, Instance: v.life.Instance, Cause: cause, Sentence: text, Farewell: v.gimliAttached()})
 }

@@ -130,6 +130,8 @@ func (s *Supervisor) forget(v *service) {
 	s.ask(protocol.TDropFile, protocol.Name{Name: notifyFile(name)})
 	s.ask(protocol.TDropFile, protocol.Name{Name: pageFile(name)})
 	v.dropPage()
+	s.ask(protocol.TDropFile, protocol.Name{Name: gimliFile(name)})
+	v.dropGimli()
 	s.event(name, "removed", "it has stopped and is forgotten; its files stay")
 	go v.close(s.ctx)
 }

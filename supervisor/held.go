@@ -35,5 +35,8 @@ func (s *Supervisor) lookContinued() {
 		if v.stopped != 0 && !held(v.started.PID) {
 			v.onStopContinue(protocol.Event{Kind: protocol.EventContinued, Inst: v.life.Instance})
 		}
+		if v.gimli.page != nil && v.stopped == 0 && held(v.started.PID) && v.faulted() {
+			v.gimliStopped(int(unix.SIGSTOP)) // by now it would have been told, if anybody told it
+		}
 	}
 }

@@ -41,6 +41,8 @@ type job struct {
 	pidfd     *os.File          // of the target, for a capture
 	own       string            // directory of the keeper's capture of a supervisor; "": it is a service's
 	takenUp   bool              // a former supervisor began it
+	farewell  bool              // its target is to end by itself, and how it does belongs to the incident
+	endBy     time.Duration     // until then that end is waited for; 0: not yet
 
 	writing  *store.Writing
 	core     string               // a core that the kernel wrote; "" when vigil-capture did
@@ -83,7 +85,8 @@ func (v *service) newJob(a lifecycle.Action) *job {
 		s: v.s, v: v, stage: stageBegin, live: a.Kind == lifecycle.ActionCapture, verdict: sentence,
 		inst: v.inst, readers: v.readers, runtime: v.runtime, exe: v.exe,
 		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), startWall: v.startWall,
-		capture: captureRules{Budget: v.cfg.Capture.Budget, Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables},
+		farewell: v.life.Farewell && a.Kind == lifecycle.ActionCapture && a.Cause != snapshot.CauseRequested,
+		capture:  captureRules{Budget: v.cfg.Capture.Budget, Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables},
 	}
 	if v.stall != nil && v.stall.instance == v.started.Instance && a.Cause != snapshot.CauseRequested {
 		j.suspicion, v.stall = v.stall, nil
@@ -234,6 +237,7 @@ func (j *job) queueAnalysis() {
 // goOn starts the next analysis and ends helpers that are late.
 func (q *jobs) goOn(s *Supervisor) {
 	now := clock.Boot()
+	q.finishLate(now)
 	for id, j := range q.running {
 		if j.deadline > 0 && now >= j.deadline {
 			j.deadline = 0
@@ -300,7 +304,7 @@ func (j *job) afterCapture() {
 
 // finish completes the incident.
 func (j *job) finish() {
-	if j.over {
+	if j.over || j.awaitsEnd() {
 		return
 	}
 	s := j.s
@@ -342,7 +346,7 @@ func (j *job) completed(done snapshot.Incident, err error, pruned []store.Remova
 func (j *job) told(done snapshot.Incident) {
 	if j.v != nil {
 		j.v.incident = done.ID
-		if j.incident.Cause != snapshot.CauseRequested { // a snapshot says nothing of an end
+		if j.incident.Cause != snapshot.CauseRequested && j.onFree == nil { // a snapshot says nothing of an end
 			j.v.sentence = done.Sentence
 		}
 		if j.s.services[done.Service] == j.v { // else it has left the configuration

@@ -39,6 +39,7 @@ type jobNote struct {
 	StartWall time.Time         `json:"start_wall"`
 	Core      string            `json:"core,omitempty"`
 	Own       string            `json:"own,omitempty"`
+	Farewell  bool              `json:"farewell,omitempty"` // its target is to end by itself
 	Helper    string            `json:"helper,omitempty"`
 	Deadline  time.Duration     `json:"deadline,omitempty"` // CLOCK_BOOTTIME
 	Moments   []snapshot.Moment `json:"moments,omitempty"`  // the newest before the note was written
@@ -75,7 +76,7 @@ func (j *job) save() {
 	}
 	n := jobNote{
 		Incident: j.incident, Stage: j.stage, Verdict: j.verdict, Live: j.live, Ticks: j.ticks, Exe: j.exe, Runtime: j.runtime,
-		Rules: j.capture, WorkDir: j.workDir, StartWall: j.startWall, Core: j.core, Own: j.own, Helper: j.helper, Deadline: j.deadline,
+		Rules: j.capture, WorkDir: j.workDir, StartWall: j.startWall, Core: j.core, Own: j.own, Farewell: j.farewell, Helper: j.helper, Deadline: j.deadline,
 		Moments: newest(j.story(), maxStory),
 	}
 	text, err := json.Marshal(n)

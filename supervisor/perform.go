@@ -39,6 +39,8 @@ func (v *service) perform(a lifecycle.Action) {
 		v.s.event(v.cfg.Name, "state", a.Text)
 	case lifecycle.ActionAlert:
 		v.s.event(v.cfg.Name, "alert", a.Text)
+	case lifecycle.ActionFarewell:
+		v.farewell()
 	case lifecycle.ActionDone:
 		v.done = true
 		v.save()
@@ -107,7 +109,7 @@ func (v *service) sendStop() {
 	// successor send it once more, which is better than never.
 	v.stopSent = v.life.Instance
 	v.save()
-	if v.stopped != 0 || held(v.started.PID) {
+	if (v.stopped != 0 || held(v.started.PID)) && !v.faulted() {
 		v.s.ask(protocol.TSignal, protocol.Signal{ID: v.id(), Number: int(syscall.SIGCONT), Scope: protocol.ScopeGroup})
 	}
 }
@@ -153,6 +155,7 @@ func (v *service) request(start protocol.Start) {
 	start.Passed = len(files)
 	v.save() // with what it is started as: a reload may come before it is ready
 	v.givePage(&start)
+	v.giveGimli(&start)
 	v.s.check(v.s.keeper.send(protocol.TStart, start, files, func(m protocol.Message) { v.onStartReply(start.Instance, m) }))
 	done()
 }
@@ -225,11 +228,7 @@ func prepareStart(cfg config.Service, socket string, known *runtimes) (protocol.
 	if err != nil {
 		return start, f, err
 	}
-	limit := cfg.Heartbeat.Timeout
-	if cfg.Heartbeat.File != "" {
-		limit = 0 // the file is what is expected to beat
-	}
-	env = append(env, wire.Environ(socket, limit, 0)...)
+	env = append(env, wire.Environ(socket, beatLimit(cfg), 0)...)
 	start = protocol.Start{
 		Path: path, Args: cfg.Command, PIDEnv: wire.PIDPlaceholder, Dir: cfg.Directory, Credential: cred,
 		Umask: cfg.Umask, Nice: cfg.Nice, OOMScoreAdj: cfg.OOMScoreAdj, NoNewPrivs: cfg.NoNewPrivileges,

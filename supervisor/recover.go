@@ -59,9 +59,10 @@ func (s *Supervisor) recoverService(cfg config.Service, rec recovered, c recover
 	}
 	s.services[cfg.Name] = v
 	s.names = append(s.names, cfg.Name)
-	v.limit, v.leaving = cfg.Heartbeat.Timeout, leaving
+	v.limit, v.leaving = beatLimit(cfg), leaving
 	v.socket = rec.files[notifyFile(cfg.Name)]
-	v.recoverPage(rec.files[pageFile(cfg.Name)])
+	v.recoverPage(rec.files[pageFile(cfg.Name)], c.Started.PID)
+	v.recoverGimli(rec.files[gimliFile(cfg.Name)], c.Started.PID)
 	if err := v.recover(rec.notes[cfg.Name], c, has); err != nil {
 		return nil, err
 	}
@@ -158,6 +159,7 @@ func (v *service) recoverChild(c recoveredChild) {
 	if c.Stopped != 0 {
 		v.watch.Suspend()
 	}
+	v.recoverFarewell(c)
 	if v.s.welcome.Beginning == protocol.BeginCandidate {
 		return // a reload is no event for those that it leaves alone
 	}

@@ -47,6 +47,7 @@ type service struct {
 	watch      watch
 	page       *watchdog.Page       // of its activities; nil: none
 	activities *watchdog.Activities // nil: not judged now
+	gimli      gimli                // of a program that is linked with libgimli
 	threads    *threadWatch         // nil: not watched now
 	file       *freshness           // nil: none is expected to change
 	patterns   *watchdog.OutputPatterns
@@ -172,12 +173,16 @@ func (v *service) next() time.Duration {
 	if look := v.excuses.lookAt; look > 0 && (at == 0 || look < at) {
 		at = look
 	}
+	if asked := v.gimli.due(); asked > 0 && (at == 0 || asked < at) {
+		at = asked
+	}
 	return at
 }
 
 func (v *service) onTime(now time.Duration) {
 	v.lookHold(now)
 	v.onVerdicts(v.watch.Check(now))
+	v.gimliOnTime(now)
 	if v.life.Deadline > 0 && now >= v.life.Deadline {
 		v.step(lifecycle.Event{Kind: lifecycle.EventTimer})
 	}
@@ -227,6 +232,7 @@ func (v *service) onEvent(e protocol.Event, files childFiles) {
 	case protocol.EventStarted:
 		v.adopt(*e.Started, files)
 		v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: e.Inst})
+		v.arm()
 		return
 	case protocol.EventStartFailed:
 		v.onStartFailed(*e.Failure, fmt.Errorf("%s", e.Failure.Error))
@@ -243,6 +249,8 @@ func (v *service) onExited(e protocol.Event) {
 	if e.Inst == v.life.Instance {
 		v.lastEnd = e.Exit
 		v.s.event(v.cfg.Name, "exit", fmt.Sprintf("pid %d ended with %s after %s", v.started.PID, describeEnd(end), human(e.Exit.Boot-v.started.Boot)))
+		v.tellOddEnd(end)
+		v.s.jobs.ended(v, e.Exit)
 	}
 	v.step(lifecycle.Event{Kind: lifecycle.EventExited, Instance: e.Inst, Exit: end, Sentence: v.endSentence(end, e.Exit.Boot)})
 	if e.Inst == v.life.Instance {
@@ -262,6 +270,8 @@ func (v *service) onRestarted(e protocol.Event, files childFiles) {
 	v.disarm()
 	v.s.event(v.cfg.Name, "exit", fmt.Sprintf("pid %d ended with %s after %s; started again at once as pid %d",
 		v.started.PID, describeEnd(end), human(e.Exit.Boot-v.started.Boot), e.Started.PID))
+	v.tellOddEnd(end)
+	v.s.jobs.ended(v, e.Exit)
 	v.step(lifecycle.Event{Kind: lifecycle.EventAgain, Instance: e.Inst, Exit: end, Sentence: v.endSentence(end, e.Exit.Boot)})
 	v.s.ask(protocol.TRelease, protocol.Name{Name: protocol.ID(e.Key, e.Inst)})
 	v.adopt(*e.Started, files)
@@ -327,6 +337,9 @@ func (v *service) setMembers() {
 // not to blame.
 func (v *service) onStopContinue(e protocol.Event) {
 	if e.Inst != v.life.Instance {
+		return
+	}
+	if e.Kind == protocol.EventStopped && v.gimliStopped(e.Number) {
 		return
 	}
 	if e.Kind == protocol.EventStopped {

@@ -32,11 +32,11 @@ func (s *Supervisor) onSignal(e protocol.Event) {
 	case signals.Snapshot:
 		s.snapshotOf(s.names, e)
 	case signals.Capture:
-		if _, ok := s.services[e.Key]; ok {
+		if v := s.sender(e); v != nil && !v.gimliAsks(e) {
 			s.snapshotOf([]string{e.Key}, e)
 		}
 	case signals.Beat:
-		if v, ok := s.services[e.Key]; ok {
+		if v := s.sender(e); v != nil && !v.gimliBeat() {
 			v.beat(e.Boot)
 		}
 	default:
@@ -44,6 +44,15 @@ func (s *Supervisor) onSignal(e protocol.Event) {
 			s.log.Debug("signal that nobody asks for", zap.String("signal", name), zap.String("from", e.Text))
 		}
 	}
+}
+
+// sender is the service that has sent a signal, nil when it was an instance of
+// before. A keeper of a former version does not say which instance it was.
+func (s *Supervisor) sender(e protocol.Event) *service {
+	if v, ok := s.services[e.Key]; ok && (e.Inst == 0 || e.Inst == v.life.Instance) {
+		return v
+	}
+	return nil
 }
 
 // outcome says what came of a demand.

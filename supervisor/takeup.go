@@ -142,7 +142,7 @@ func (s *Supervisor) jobOf(n jobNote) *job {
 	j := &job{
 		s: s, v: s.services[n.Incident.Service], incident: n.Incident, stage: n.Stage, live: n.Live, verdict: n.Verdict,
 		pid: n.Incident.PID, ticks: n.Ticks, exe: n.Exe, runtime: n.Runtime, workDir: n.WorkDir, startWall: n.StartWall,
-		capture: n.Rules, core: n.Core, own: n.Own, helper: n.Helper, deadline: n.Deadline, moments: n.Moments, takenUp: true, released: true,
+		capture: n.Rules, core: n.Core, own: n.Own, farewell: n.Farewell, helper: n.Helper, deadline: n.Deadline, moments: n.Moments, takenUp: true, released: true,
 	}
 	v := j.v
 	if v == nil || v.started.Instance != n.Incident.Instance {

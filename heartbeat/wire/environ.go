@@ -56,7 +56,8 @@ func Private(name string) bool {
 		return true
 	}
 	switch name {
-	case "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+	case GimliFD, GimliMonitor, // of a monitor that vigil itself runs under
+		"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
 		"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
 		"FDSTORE", "MAINPID", "MANAGERPID", "MANAGERPIDFDID", "SYSTEMD_EXEC_PID",
 		"INVOCATION_ID", "JOURNAL_STREAM",

@@ -114,13 +114,31 @@ const maxEnvironment = 8 << 20
 // marked says whether the process carries the marker. The environment of a
 // process of another user is closed to us unless we are privileged: not marked.
 func (s *Service) marked(p Process) bool {
-	f, err := os.Open("/proc/" + strconv.Itoa(p.PID) + "/environ")
+	env, err := environment(p.PID)
+	return err == nil && hasEntry(env, s.marker)
+}
+
+// Variable reads a variable of the environment that a process was started with.
+func Variable(pid int, name string) (value string, ok bool) {
+	env, err := environment(pid)
 	if err != nil {
-		return false
+		return "", false
+	}
+	for entry := range bytes.SplitSeq(env, []byte{0}) {
+		if value, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok {
+			return string(value), true
+		}
+	}
+	return "", false
+}
+
+func environment(pid int) ([]byte, error) {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
-	env, err := io.ReadAll(io.LimitReader(f, maxEnvironment))
-	return err == nil && hasEntry(env, s.marker)
+	return io.ReadAll(io.LimitReader(f, maxEnvironment))
 }
 
 // hasEntry looks for a whole entry in a list of entries that end in NUL.

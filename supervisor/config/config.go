@@ -88,6 +88,9 @@ type Heartbeat struct {
 	Suspect    time.Duration `json:"suspect,omitempty"`
 	File       string        `json:"file,omitempty"`
 	Activities int           `json:"activities"` // slots of the shared page; 0: no page
+	// Gimli: the program is linked with libgimli, and beats by that. Timeout is
+	// then the limit of its state running, and never 0.
+	Gimli bool `json:"gimli,omitempty"`
 }
 
 // Capture says what is kept when a service dies or hangs.
@@ -127,7 +130,7 @@ func (s Service) Hash() string {
 	return digest([]any{
 		s.Name, s.Command, s.User, s.Group, s.Groups, s.Directory, s.Environment, s.InheritEnvironment,
 		s.Umask, s.Limits, s.Nice, s.OOMScoreAdj, s.NoNewPrivileges, s.Runtime,
-		s.Capture.CoreLimit, s.Ready.Notify, s.Ready.FD, s.Heartbeat.Timeout, s.Heartbeat.Activities, // these reach the service as limit, descriptor, environment
+		s.Capture.CoreLimit, s.Ready.Notify, s.Ready.FD, s.Heartbeat.Timeout, s.Heartbeat.Activities, s.Heartbeat.Gimli, // these reach the service as limit, descriptor, environment
 	})
 }
 

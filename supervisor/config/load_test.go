@@ -242,3 +242,20 @@ func TestPlanTellsTheDelays(t *testing.T) {
 		}
 	}
 }
+
+// A program of libgimli has the limits of its monitor, as far as none are given.
+func TestGimliLimits(t *testing.T) {
+	for _, c := range []struct {
+		text             string
+		start, run, stop time.Duration
+	}{
+		{"heartbeat.gimli = true", 200 * time.Second, 60 * time.Second, 60 * time.Second},
+		{"start_timeout = \"60s\"\nstop_timeout = \"20s\"\nheartbeat = { gimli = true, timeout = \"5s\" }", 60 * time.Second, 5 * time.Second, 20 * time.Second},
+		{"heartbeat.gimli = false", 60 * time.Second, 0, 20 * time.Second},
+	} {
+		s := mustLoad(t, "[service.x]\ncommand = [\"x\"]\n"+c.text+"\n").Services[0]
+		if s.StartTimeout != c.start || s.Heartbeat.Timeout != c.run || s.StopTimeout != c.stop || s.Heartbeat.Suspect != c.run*6/10 {
+			t.Errorf("%s: %v, %+v, %v", c.text, s.StartTimeout, s.Heartbeat, s.StopTimeout)
+		}
+	}
+}

@@ -39,9 +39,13 @@ func (s Service) plan(b *strings.Builder) {
 		}
 	}
 	line("ready", "%s", s.readyPlan())
-	if s.Heartbeat.Timeout > 0 {
+	switch {
+	case s.Heartbeat.Gimli:
+		line("heartbeat", "libgimli: starting %s, running %s, stopping %s; a fault is captured while the program lives",
+			short(s.StartTimeout), short(s.Heartbeat.Timeout), short(s.StopTimeout))
+	case s.Heartbeat.Timeout > 0:
 		line("heartbeat", "suspect after %s, a hang after %s of silence", short(s.Heartbeat.Suspect), short(s.Heartbeat.Timeout))
-	} else {
+	default:
 		line("heartbeat", "none is expected, unless the service asks for it (WATCHDOG_USEC of sd_notify)")
 	}
 	for _, o := range s.Outputs {

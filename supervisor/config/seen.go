@@ -38,6 +38,15 @@ func (s *seen) sound(keys ...string) bool {
 	return true
 }
 
+// has reports whether a key was given.
+func (s *seen) has(key string) bool {
+	if s == nil {
+		return false
+	}
+	_, ok := s.places[key]
+	return ok
+}
+
 // place is where a key stands, or the service itself.
 func (s *seen) place(key string) place {
 	if s == nil {

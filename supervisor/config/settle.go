@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // settle fills in what depends on other keys, and finds contradictions. Nothing
 // is said about keys that were refused.
 func (s *Service) settle(d *decoder) {
@@ -34,7 +36,33 @@ func (s *Service) settleReady(d *decoder) {
 	}
 }
 
+// The limits of libgimli's own monitor.
+const (
+	gimliStart = 200 * time.Second
+	gimliRun   = 60 * time.Second
+	gimliStop  = 60 * time.Second
+)
+
+// settleGimli gives a program that was written for libgimli's monitor the limits
+// that it had there, as far as nothing else is said.
+func (s *Service) settleGimli() {
+	if !s.Heartbeat.Gimli {
+		return
+	}
+	for key, limit := range map[string]struct {
+		of  *time.Duration
+		std time.Duration
+	}{
+		"start_timeout": {&s.StartTimeout, gimliStart}, "heartbeat.timeout": {&s.Heartbeat.Timeout, gimliRun}, "stop_timeout": {&s.StopTimeout, gimliStop},
+	} {
+		if !s.seen.has(key) {
+			*limit.of = limit.std
+		}
+	}
+}
+
 func (s *Service) settleHeartbeat(d *decoder) {
+	s.settleGimli()
 	h := &s.Heartbeat
 	switch {
 	case !s.seen.sound("heartbeat.timeout", "heartbeat.suspect"):

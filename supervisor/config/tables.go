@@ -73,6 +73,9 @@ func heartbeatRows() []row {
 			func(t *target) *time.Duration { return &t.service.Heartbeat.Suspect }).withUnset("60 % of timeout"),
 		intRow("activities", "63", "Named activities that it can have in the shared page (VIGIL_HEARTBEAT_FD); 0: no page. 63 fit into 4 KiB.", 0, maxActivities,
 			func(t *target) *int { return &t.service.Heartbeat.Activities }),
+		boolRow("gimli", "false", "The program is linked with libgimli: it is watched by its shared memory, captured at its fault, and then let end by itself. "+
+			"Limits: of starting start_timeout (unless set: 200s), of running timeout (60s), of stopping stop_timeout (60s).",
+			func(t *target) *bool { return &t.service.Heartbeat.Gimli }),
 		textRow("file", "", "A file that it changes again and again, by an absolute path: its changes are the beats, instead of WATCHDOG=1. It may be replaced, removed and made again, with its directory.",
 			func(t *target) *string { return &t.service.Heartbeat.File }),
 	}

@@ -64,6 +64,9 @@ type Event struct {
 	Err      string
 	Fatal    bool // of SpawnFailed: no further try will do better by itself
 	Extend   time.Duration
+	// Farewell, of Confirmed: once the evidence is taken the program ends by
+	// itself, and has the time of a stop for it.
+	Farewell bool
 }
 
 // End is how a process ended.
@@ -89,11 +92,12 @@ const (
 	ActionAnnounce                       // the state changed; Text
 	ActionAlert                          // somebody should know; Text
 	ActionDone                           // it ended for good
+	ActionFarewell                       // the evidence is taken: have it end by itself
 	actionCount
 )
 
 var actionNames = [actionCount]string{"spawn", "stop-signal", "kill-tree", "capture", "order", "evidence",
-	"suspend-beats", "resume-beats", "announce", "alert", "done"}
+	"suspend-beats", "resume-beats", "announce", "alert", "done", "farewell"}
 
 func (k ActionKind) String() string {
 	if k < actionCount {

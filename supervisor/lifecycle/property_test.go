@@ -59,6 +59,13 @@ func (w *world) perform(t *rapid.T, a Action) {
 		if a.Instance == w.inst && w.alive && rapid.Bool().Draw(t, "obeys") {
 			w.die(End{Signal: 15, Code: -1})
 		}
+	case ActionFarewell:
+		if !w.s.Alive || w.s.State != Stopping {
+			t.Fatalf("nobody is there to end by itself: %+v", w.s)
+		}
+		if a.Instance == w.inst && w.alive && rapid.Bool().Draw(t, "ends by itself") {
+			w.die(End{Signal: 11, Code: -1})
+		}
 	case ActionOrder:
 		if a.Instance == w.inst {
 			w.order = a.Again && w.alive
@@ -228,7 +235,7 @@ func TestNothingIsStuck(t *testing.T) {
 			case 1:
 				kind := rapid.SampledFrom([]EventKind{EventSuspect, EventRecovered, EventConfirmed, EventStopping, EventExtend}).Draw(t, "sign")
 				if w.s.Instance > 0 { // the loop names the instance that it knows
-					w.step(t, Event{Kind: kind, Instance: w.s.Instance, Cause: snapshot.CauseHang, Sentence: "silent", Extend: time.Second})
+					w.step(t, Event{Kind: kind, Instance: w.s.Instance, Cause: snapshot.CauseHang, Sentence: "silent", Extend: time.Second, Farewell: rapid.Bool().Draw(t, "farewell")})
 				}
 			case 3:
 				kind := rapid.SampledFrom(EventKinds()).Draw(t, "late")

@@ -21,17 +21,18 @@ type Service struct {
 	HealthyAt time.Duration `json:"healthy_at"`         // since when it is up; 0: not
 	Deadline  time.Duration `json:"deadline,omitempty"` // when a Timer is due; 0: none
 
-	Pending  bool `json:"pending"`   // a start has no answer yet
-	Alive    bool `json:"alive"`     // the main process exists
-	Tree     bool `json:"tree"`      // processes of the instance may exist
-	Ready    bool `json:"ready"`     // it serves; in starting: it said so before the answer to the start
-	Asked    bool `json:"asked"`     // the end under way was asked for
-	Once     bool `json:"once"`      // start again whatever the policy says: a Restart
-	Again    bool `json:"again"`     // the keeper has a standing order
-	GoodTry  bool `json:"good_try"`  // some instance has been up
-	Hopeless bool `json:"hopeless"`  // the failed start is final
-	EndTold  bool `json:"end_told"`  // the evidence of this end has been asked for
-	WasReady bool `json:"was_ready"` // this instance has been up
+	Pending  bool `json:"pending"`            // a start has no answer yet
+	Alive    bool `json:"alive"`              // the main process exists
+	Tree     bool `json:"tree"`               // processes of the instance may exist
+	Ready    bool `json:"ready"`              // it serves; in starting: it said so before the answer to the start
+	Asked    bool `json:"asked"`              // the end under way was asked for
+	Once     bool `json:"once"`               // start again whatever the policy says: a Restart
+	Again    bool `json:"again"`              // the keeper has a standing order
+	GoodTry  bool `json:"good_try"`           // some instance has been up
+	Hopeless bool `json:"hopeless"`           // the failed start is final
+	EndTold  bool `json:"end_told"`           // the evidence of this end has been asked for
+	WasReady bool `json:"was_ready"`          // this instance has been up
+	Farewell bool `json:"farewell,omitempty"` // found dead or stuck, it ends by itself once the evidence is taken
 	// Announced: it is up and has said that it is about to end.
 	Announced bool `json:"announced,omitempty"`
 

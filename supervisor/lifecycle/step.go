@@ -92,7 +92,7 @@ func (t *turn) begin() {
 	t.s.Instance++
 	t.s.Pending, t.s.Alive, t.s.Tree, t.s.StartedAt = false, false, true, t.now
 	t.s.Ready, t.s.WasReady, t.s.HealthyAt, t.s.Announced = false, false, 0, false
-	t.s.Asked, t.s.Once, t.s.EndTold, t.s.Hopeless = false, false, false, false
+	t.s.Asked, t.s.Once, t.s.EndTold, t.s.Hopeless, t.s.Farewell = false, false, false, false, false
 }
 
 // start is an operator's start: the past is forgiven.
@@ -196,6 +196,9 @@ func (t *turn) exited() {
 	t.s.LastExit, t.s.Pending, t.s.Alive, t.s.Ready, t.s.Again = &end, false, false, false, false
 	switch t.s.State {
 	case Stopping, Freezing:
+		if t.s.Farewell && t.s.State == Stopping {
+			t.evidence() // where none could be taken before
+		}
 	default:
 		t.s.Cause, t.s.Sentence = causeOf(t.ev), t.ev.Sentence
 		t.evidence()
@@ -390,7 +393,7 @@ func (t *turn) forget() { t.s.Up = false }
 
 // kill: the time to end by itself is over.
 func (t *turn) kill() {
-	if t.s.Alive && t.s.Asked {
+	if t.s.Alive && (t.s.Asked || t.s.Farewell) {
 		t.act(Action{Kind: ActionAnnounce, Text: "stopping: its time is over; killing it and all that it started"})
 	}
 	t.endTree()
@@ -429,7 +432,7 @@ func (t *turn) verdict(cause snapshot.Cause, sentence string) {
 }
 
 func (t *turn) condemn(cause snapshot.Cause, sentence string) {
-	t.s.Cause, t.s.Sentence, t.s.Ready = cause, sentence, false
+	t.s.Cause, t.s.Sentence, t.s.Ready, t.s.Farewell = cause, sentence, false, t.ev.Farewell
 	t.withdraw()
 	t.act(Action{Kind: ActionSuspendBeats})
 	if t.set.CanCapture {
@@ -439,8 +442,19 @@ func (t *turn) condemn(cause snapshot.Cause, sentence string) {
 		t.due(t.set.CaptureBudget + captureMargin)
 		return
 	}
+	if t.s.Farewell {
+		t.farewell(fmt.Sprintf("%s: %s", cause, sentence))
+		return
+	}
 	t.evidence()
 	t.endNow("%s: %s", cause, sentence)
+}
+
+// farewell lets it end by itself: it has the time of a stop.
+func (t *turn) farewell(why string) {
+	t.to(Stopping, "%s; it has %s to end by itself", why, t.set.StopTimeout)
+	t.act(Action{Kind: ActionFarewell})
+	t.due(max(t.set.StopTimeout, time.Millisecond))
 }
 
 // endNow kills the tree without asking.
@@ -450,10 +464,18 @@ func (t *turn) endNow(format string, args ...any) {
 }
 
 // captured: the process may go.
-func (t *turn) captured() { t.endNow("the evidence is taken") }
+func (t *turn) captured() { t.afterEvidence("the evidence is taken") }
 
 // captureLate: a restart never waits for a capture beyond its budget.
-func (t *turn) captureLate() { t.endNow("the capture took longer than its budget allows") }
+func (t *turn) captureLate() { t.afterEvidence("the capture took longer than its budget allows") }
+
+func (t *turn) afterEvidence(why string) {
+	if t.s.Farewell && t.s.Alive {
+		t.farewell(why)
+		return
+	}
+	t.endNow("%s", why)
+}
 
 // startTimer: the start took too long, in one way or another.
 func (t *turn) startTimer() {

@@ -115,6 +115,8 @@ func event(t *testing.T, words []string) Event {
 			ev.Cause, err = snapshot.ParseCause(value)
 		case "err":
 			ev.Err = value
+		case "farewell":
+			ev.Farewell = true
 		case "fatal":
 			ev.Fatal = true
 		default:

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/vigil-supervisor/vigil/heartbeat/wire"
@@ -29,6 +30,9 @@ const (
 	longestScan   = time.Second
 	maxActivities = 8 // verdicts of one scan; the others are counted in their text
 	maxListed     = 128
+	// A claim takes microseconds. One that is not over by now was broken off, by
+	// the end of its thread, or is garbage.
+	longestClaim = int64(10 * time.Second)
 )
 
 // Activities judges the named activities of one instance. The slots are the
@@ -36,12 +40,15 @@ const (
 //
 // A beat is a change of a slot's pulse between two scans, dated by the later
 // one. So nothing is ever taken for silent that was not, and a verdict is late by
-// a scan's period at most.
+// a scan's period at most. The serial is a part of it: a slot that was given back
+// and claimed again begins with the pulse that its first owner began with.
 type Activities struct {
 	slots     []wire.Words
+	intact    func() bool // of the header; nil: there is none
 	opt       ActivityOptions
 	seen      []uint64 // pulses of the scan before
-	since     []int64  // CLOCK_BOOTTIME in ns at which that pulse was seen first
+	serials   []uint64 // words of serials of the scan before
+	since     []int64  // CLOCK_BOOTTIME in ns at which both were seen first
 	late      map[int]State
 	next      time.Duration
 	until     int64 // no deadline before this: the service asked for time
@@ -51,17 +58,28 @@ type Activities struct {
 }
 
 // activityCounts is what the last scan found.
-type activityCounts struct{ claimed, busy, odd int }
+type activityCounts struct {
+	claimed, busy int
+	odd           int // in a state that does not exist
+	stuck         int // being claimed for ever
+}
 
 // NewActivities judges the slots of a page. The first scan gives each its whole
 // timeout.
-func NewActivities(p *Page, o ActivityOptions) *Activities { return newActivities(p.slots, o) }
+func NewActivities(p *Page, o ActivityOptions) *Activities {
+	a := newActivities(p.slots, o)
+	a.intact = p.Intact
+	return a
+}
 
 func newActivities(slots []wire.Words, o ActivityOptions) *Activities {
 	if o.Share <= 0 || o.Share > 1 {
 		o.Share = 0.6
 	}
-	return &Activities{slots: slots, opt: o, seen: make([]uint64, len(slots)), since: make([]int64, len(slots)), late: map[int]State{}}
+	n := len(slots)
+	return &Activities{
+		slots: slots, opt: o, seen: make([]uint64, n), serials: make([]uint64, n), since: make([]int64, n), late: map[int]State{},
+	}
 }
 
 // Next is when the slots are to be looked at again.
@@ -122,17 +140,16 @@ func (a *Activities) Check(now time.Duration) []Verdict {
 	var all []Verdict
 	var due []int
 	counts, shortest, deadline := activityCounts{}, int64(math.MaxInt64), int64(math.MaxInt64)
+	anyLate := len(a.late) > 0 // spares a look into the map for each slot
 	for i := range a.slots {
 		pulse := a.slots[i][wire.WordPulse].Load()
-		if first || pulse != a.seen[i] {
-			a.seen[i], a.since[i] = pulse, t
+		serial := a.slots[i][wire.WordSerial].Load()
+		if first || pulse != a.seen[i] || serial != a.serials[i] {
+			a.seen[i], a.serials[i], a.since[i] = pulse, serial, t
 		}
 		state := wire.SlotState(pulse)
-		if state < wire.Idle {
-			continue // free, or being filled in
-		}
-		if state > wire.Stopping {
-			counts.odd++
+		if state < wire.Idle || state > wire.Stopping {
+			counts.other(state, t-a.since[i])
 			continue
 		}
 		counts.claimed++
@@ -146,12 +163,18 @@ func (a *Activities) Check(now time.Duration) []Verdict {
 		counts.busy++
 		shortest = min(shortest, limit)
 		at, confirm := a.deadlines(i, limit)
-		if a.late[i] != Healthy {
+		was := Healthy
+		if anyLate {
+			was = a.late[i]
+		}
+		if was != Healthy {
 			at = confirm
 		}
-		if t >= at && a.late[i] != Confirmed {
+		switch {
+		case was == Confirmed:
+		case t >= at:
 			due = append(due, i)
-		} else if a.late[i] != Confirmed {
+		default:
 			deadline = min(deadline, at)
 		}
 	}
@@ -170,6 +193,16 @@ func (a *Activities) Check(now time.Duration) []Verdict {
 	}
 	a.plan(now, shortest, deadline)
 	return all
+}
+
+// other counts a slot that has no activity.
+func (c *activityCounts) other(state wire.SlotState, age int64) {
+	switch {
+	case state > wire.Stopping:
+		c.odd++
+	case state == wire.Claimed && age > longestClaim:
+		c.stuck++
+	}
 }
 
 // recovered: a late activity has beaten, is idle, or is not there any more.
@@ -255,8 +288,11 @@ func quoteName(name string, i int) string {
 	if name == "" {
 		return "in slot " + strconv.Itoa(i)
 	}
-	return "`" + name + "`"
+	return "`" + unquoted(name) + "`"
 }
+
+// unquoted keeps a name from ending its own quotation.
+func unquoted(name string) string { return strings.ReplaceAll(name, "`", "'") }
 
 // describe is the proof: which activity, by which thread, for how long, and that
 // the others are well.
@@ -264,7 +300,7 @@ func (a *Activities) describe(i int, s wire.Slot, comm string, now time.Duration
 	text := "activity " + quoteName(s.Name, i)
 	switch {
 	case s.TID != 0 && comm != "":
-		text += fmt.Sprintf(" (thread %d, comm `%s`)", s.TID, wire.CleanText(comm, 15))
+		text += fmt.Sprintf(" (thread %d, comm `%s`)", s.TID, unquoted(wire.CleanText(comm, 15)))
 	case s.TID != 0:
 		text += fmt.Sprintf(" (thread %d)", s.TID)
 	case s.PID != 0:
@@ -323,7 +359,26 @@ func (a *Activities) List(now time.Duration) []Standing {
 	if more > 0 && len(all) > 0 {
 		all[len(all)-1].Text += fmt.Sprintf("; %d further activities", more)
 	}
+	if text := a.garbage(); text != "" {
+		all = append(all, Standing{Name: "page", Kind: KindActivity, Suspended: a.suspended, Text: text})
+	}
 	return all
+}
+
+// garbage tells what the program has written where it should not have; "" when
+// all is well. It changes nothing in the judgement of the other slots.
+func (a *Activities) garbage() string {
+	var all []string
+	if a.counts.odd > 0 {
+		all = append(all, fmt.Sprintf("slots in no state that exists: %d", a.counts.odd))
+	}
+	if a.counts.stuck > 0 {
+		all = append(all, fmt.Sprintf("claims broken off: %d", a.counts.stuck))
+	}
+	if a.intact != nil && !a.intact() {
+		all = append(all, "the header is overwritten: no further process of the service can use the page")
+	}
+	return strings.Join(all, "; ")
 }
 
 // Odd is how many slots held no state at the last scan: the program has written

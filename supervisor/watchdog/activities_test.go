@@ -1,6 +1,7 @@
 package watchdog
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strings"
@@ -91,6 +92,14 @@ func TestActivityThatIsSilent(t *testing.T) {
 	}
 }
 
+func TestActivityNameCannotEndItsQuotation(t *testing.T) {
+	p, a := newProgram(1, ActivityOptions{Timeout: s, Who: func(_, _ uint32) (string, bool) { return "a`b\x1b[31m", false }})
+	p.claim(0, "x` idle\x1b]0;", 0, 7)
+	p.set(0, wire.Busy)
+	a.Check(10 * s)
+	wantOne(t, a.Check(10*s+700*time.Millisecond), Suspect, "activity `x' idle\ufffd]0;` (thread 7, comm `a'b\ufffd[31m`) busy, silent for 700ms of 1s; 0 others fine")
+}
+
 // Suspicion comes first even when both times are over, and the verdict at once
 // after it.
 func TestActivityBothThresholdsPast(t *testing.T) {
@@ -133,9 +142,86 @@ func TestActivitiesGarbage(t *testing.T) {
 		t.Errorf("%d odd slots", a.Odd())
 	}
 	a.Check(10*s + wire.MaxInterval)
-	if got := a.List(10 * s); len(got) != 2 || strings.ContainsAny(got[0].Name, "\x00\x1b") {
+	if got := a.List(10 * s); len(got) != 3 || strings.ContainsAny(got[0].Name, "\x00\x1b") {
 		t.Errorf("%+v", got)
 	}
+}
+
+// A slot that is given back and claimed again between two scans shows the very
+// pulse that it showed before. It is another activity, and not silent.
+func TestActivityInAReusedSlot(t *testing.T) {
+	p, a := newProgram(1, ActivityOptions{Timeout: s})
+	for n := range uint32(20) {
+		w := wire.EncodeSlot(wire.Slot{Pulse: wire.OneBeat | uint64(wire.Idle), Serial: n + 1, Name: "request"})
+		for j := len(w) - 1; j >= 0; j-- {
+			p.slots[0][j].Store(w[j])
+		}
+		p.set(0, wire.Busy)
+		if v := a.Check(10*s + time.Duration(n)*s/2); v != nil {
+			t.Fatalf("claim %d: %+v", n, v)
+		}
+	}
+}
+
+func TestActivitiesTellGarbageOnce(t *testing.T) {
+	f, err := NewPage(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	page, err := MapPage(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	a := NewActivities(page, ActivityOptions{Timeout: s})
+	p := program{page.slots}
+	p.claim(0, "fine", 0, 0)
+	p.slots[1][0].Store(uint64(wire.Claimed))
+	p.slots[2][0].Store(200)
+	clear(page.memory[:8])
+	a.Check(10 * s)
+	a.Check(30 * s)
+	const want = "slots in no state that exists: 1; claims broken off: 1; the header is overwritten: no further process of the service can use the page"
+	if got := a.List(30 * s); len(got) != 2 || got[0].Name != "fine" || got[1].Text != want {
+		t.Errorf("%+v", got)
+	}
+	if v := a.Check(1000 * s); v != nil {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestScanDoesNotAllocate(t *testing.T) {
+	p, a := newProgram(4096, ActivityOptions{Timeout: time.Hour})
+	for i := range p.slots {
+		p.claim(i, "x", 0, 0)
+		p.set(i, wire.Busy)
+	}
+	now := s
+	if n := testing.AllocsPerRun(10, func() { now++; a.Check(now) }); n != 0 {
+		t.Errorf("a scan allocates %v times", n)
+	}
+}
+
+// FuzzActivities: whatever stands in the slots, a scan ends, and says nothing of
+// slots that hold no activity.
+func FuzzActivities(f *testing.F) {
+	f.Add([]byte("\x03\x01\x00\x00\x00\x00\x00\x00\x01"))
+	f.Add(make([]byte, 3*wire.SlotSize))
+	f.Fuzz(func(t *testing.T, garbage []byte) {
+		p, a := newProgram(3, ActivityOptions{Timeout: s, Stop: s})
+		for i := 0; i+8 <= min(len(garbage), 3*wire.SlotSize); i += 8 {
+			p.slots[i/wire.SlotSize][i%wire.SlotSize/8].Store(binary.NativeEndian.Uint64(garbage[i:]))
+		}
+		for now := s; now < wire.MaxInterval; now *= 7 {
+			for _, v := range a.Check(now) {
+				if strings.ContainsAny(v.Text, "\x00\x1b\n") {
+					t.Fatalf("%q", v.Text)
+				}
+			}
+			a.List(now)
+		}
+	})
 }
 
 func TestActivitiesSuspend(t *testing.T) {
