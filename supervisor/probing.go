@@ -53,10 +53,11 @@ func (v *service) armProbes() {
 	}
 }
 
-// upProbes lets failures count.
+// upProbes lets failures count. The start period begins when the service came up,
+// also for a supervisor that has taken over since.
 func (v *service) upProbes() {
 	for _, p := range v.probes {
-		p.rule.Up(clock.Boot())
+		p.rule.Up(v.life.Since)
 	}
 }
 

@@ -15,7 +15,7 @@ const (
 	module  = "../.." // the root of the module, from here
 	example = module + "/examples/redis"
 	program = "/usr/bin/redis-server"
-	client  = "/usr/bin/redis-cli"
+	asker   = "/usr/bin/redis-cli"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -63,7 +63,7 @@ func build(dir string) error {
 // requireRedis skips where the package is missing.
 func requireRedis(t *testing.T) {
 	t.Helper()
-	for _, file := range []string{program, client} {
+	for _, file := range []string{program, asker} {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			t.Skipf("this test needs a real Redis, and %s is missing: as root, run scripts/install-test-deps.sh (Debian package redis-server)", file)
 		}

@@ -1,7 +1,10 @@
 package redis
 
 import (
+	"errors"
+	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,5 +100,51 @@ func TestIdle(t *testing.T) {
 		if e.Kind == "verdict" || e.Kind == "suspect" {
 			t.Errorf("%s: %s", e.Kind, e.Text)
 		}
+	}
+}
+
+// The supervisor is killed while the program of a probe waits for its answer. No
+// program is left behind, the service does not notice, and is watched again.
+func TestSupervisorIsKilled(t *testing.T) {
+	t.Parallel()
+	s := place(t)
+	v := up(t, s)
+	first := v.running(1)
+	conn, err := s.send("DEBUG SLEEP 4") // less than its thread may stand still
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var waiting []int
+	eventually(t, mostReply, "a probe that waits", func() error {
+		if waiting = s.probes(); len(waiting) == 0 {
+			return errors.New("none does")
+		}
+		return nil
+	})
+	old := v.supervisor()
+	if err := unix.Kill(old, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, mostVerdict, "another supervisor", func() error {
+		if now, err := v.findSupervisor(); err != nil || now == old {
+			return fmt.Errorf("it is process %d: %v", now, err)
+		}
+		return nil
+	})
+	if again := v.running(1); again.PID != first.PID || again.Restarts != 0 {
+		t.Errorf("after the supervisor was killed: %+v", again)
+	}
+	for _, pid := range s.probes() {
+		if slices.Contains(waiting, pid) {
+			t.Errorf("process %d of a probe has outlived its supervisor", pid)
+		}
+	}
+	if conn, err = s.send("DEBUG SLEEP 600"); err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if second := v.running(2); second.Cause != string(snapshot.CauseThreadStuck) {
+		t.Errorf("after the hang: cause %s, sentence %q", second.Cause, second.Sentence)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -136,14 +135,25 @@ func (s *server) serves(t *testing.T, words, want string) {
 	})
 }
 
-// processes are those whose command line names the server's port: Redis shows it
-// there. Probes do not count.
+// processes are those of the server: Redis shows its port in its command line.
 func (s *server) processes() []int {
+	return find(func(line string) bool { return strings.HasPrefix(line, program) && strings.Contains(line, ":"+s.port) })
+}
+
+// probes are the programs of probes that run.
+func (s *server) probes() []int {
+	return find(func(line string) bool {
+		return strings.HasPrefix(line, filepath.Base(asker)+"\x00") && strings.Contains(line, "\x00-p\x00"+s.port+"\x00")
+	})
+}
+
+// find lists the processes by their command lines, whose arguments end in NUL.
+func find(wanted func(line string) bool) []int {
 	var pids []int
 	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range names {
 		line, err := os.ReadFile(name)
-		if err != nil || !strings.HasPrefix(string(line), program) || !strings.Contains(string(line), ":"+s.port) {
+		if err != nil || !wanted(string(line)) {
 			continue
 		}
 		if pid, err := strconv.Atoi(strings.Split(name, "/")[2]); err == nil {
@@ -151,11 +161,4 @@ func (s *server) processes() []int {
 		}
 	}
 	return pids
-}
-
-// probes are the running programs of probes.
-func (s *server) probes() int {
-	out, _ := exec.Command("pgrep", "-fc", "^"+client+" .*-p "+s.port+" ").Output()
-	n, _ := strconv.Atoi(strings.TrimSpace(string(out)))
-	return n
 }

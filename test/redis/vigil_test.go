@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-supervisor/vigil/control"
+	"github.com/vigil-supervisor/vigil/control/client"
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
@@ -83,8 +84,9 @@ func (v *vigil) end() {
 		v.t.Errorf("process %d of the server is left", pid)
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
-	if n := v.server.probes(); n > 0 {
-		v.t.Errorf("%d processes of probes are left", n)
+	for _, pid := range v.server.probes() {
+		v.t.Errorf("process %d of a probe is left", pid)
+		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 }
 
@@ -191,4 +193,26 @@ func (v *vigil) events() []control.Event {
 		all = append(all, e)
 	}
 	return all
+}
+
+// supervisor is the process that asks the probes.
+func (v *vigil) supervisor() int {
+	v.t.Helper()
+	pid, err := v.findSupervisor()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return pid
+}
+
+func (v *vigil) findSupervisor() (int, error) {
+	c, err := client.Dial(filepath.Join(v.flags[1], control.SocketName))
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), mostReply)
+	defer cancel()
+	i, err := c.Instance(ctx)
+	return i.Supervisor, err
 }
