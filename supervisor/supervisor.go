@@ -207,16 +207,17 @@ func (s *Supervisor) loop() {
 		wait := s.untilNext()
 		due := clock.Boot() + wait
 		s.timer.Reset(wait)
-		s.late = 0
 		select {
 		case task := <-s.tasks:
 			task()
 		case <-s.timer.C:
-			s.late = clock.Boot() - due
 		}
 		s.runLater()
 		// Whatever has come in is known before anything is judged by time.
 		s.drain()
+		// Whatever woke us: when we did not run for a while, the timer and what has
+		// come meanwhile are both there.
+		s.late = max(clock.Boot()-due, 0)
 		s.onTime(clock.Boot())
 		s.keepOrder()
 		s.fault()

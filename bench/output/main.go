@@ -1,10 +1,10 @@
 // Command output measures how fast the output of a service reaches its log
 // file: numbered lines of 100 bytes, written by a child to a pipe, through
-// supervisor/logs in a process of its own; and beside it, in the same run and on
-// the same disk, through cat and whichever of svlogd, s6-log and supervisord are
-// installed. The files are read back: a line that is missing is lost, one that
-// is not as it was written is torn. The figures mean something only next to
-// each other.
+// supervisor/logs in a process of its own, without and with patterns that are
+// looked for; and beside it, in the same run and on the same disk, through cat
+// and whichever of svlogd, s6-log and supervisord are installed. The files are
+// read back: a line that is missing is lost, one that is not as it was written
+// is torn. The figures mean something only next to each other.
 //
 //	go run ./bench/output [-bytes 1000000000] [-rounds 3] [-dir DIR]
 package main
@@ -24,9 +24,10 @@ import (
 
 // The variables that tell a copy of this program which part it plays.
 const (
-	envBytes = "BENCH_OUTPUT_BYTES" // the service: how much to write
-	envUsage = "BENCH_OUTPUT_USAGE" // and where to write what it has used
-	envLog   = "BENCH_OUTPUT_LOG"   // vigil's side: the directory of the log
+	envBytes    = "BENCH_OUTPUT_BYTES"    // the service: how much to write
+	envUsage    = "BENCH_OUTPUT_USAGE"    // and where to write what it has used
+	envLog      = "BENCH_OUTPUT_LOG"      // vigil's side: the directory of the log
+	envPatterns = "BENCH_OUTPUT_PATTERNS" // and that it is looked through
 )
 
 func main() {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
+	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
 )
 
 // pipeSize is that of the keeper's pipes.
@@ -32,7 +33,10 @@ type way struct {
 func ways(self string) []way {
 	all := []way{
 		{name: "vigil", files: []string{"service.log"}, run: func(dir string, c *exec.Cmd, _ int64) (time.Duration, int64, error) {
-			return throughVigil(self, dir, c)
+			return throughVigil(self, dir, c, false)
+		}},
+		{name: "vigil, 4 patterns", files: []string{"service.log"}, run: func(dir string, c *exec.Cmd, _ int64) (time.Duration, int64, error) {
+			return throughVigil(self, dir, c, true)
 		}},
 		{name: "cat > file", files: []string{"log"}, run: func(dir string, c *exec.Cmd, _ int64) (time.Duration, int64, error) {
 			return throughCat(dir, c)
@@ -72,10 +76,13 @@ func absent() (names []string) {
 }
 
 // throughVigil runs capture in a process of its own, as the others are.
-func throughVigil(self, dir string, service *exec.Cmd) (time.Duration, int64, error) {
+func throughVigil(self, dir string, service *exec.Cmd, patterns bool) (time.Duration, int64, error) {
 	logger := exec.Command(self)
 	var said strings.Builder
 	logger.Env, logger.Stdout, logger.Stderr = []string{envLog + "=" + dir}, &said, os.Stderr
+	if patterns {
+		logger.Env = append(logger.Env, envPatterns+"=1")
+	}
 	used, err := join(service, logger)
 	if err != nil {
 		return used, 0, err
@@ -96,7 +103,13 @@ func capture(dir string) error {
 	if err != nil {
 		return err
 	}
-	out, err := logs.New(logs.Options{Service: "service", Directory: dir, Patience: time.Second, Buffers: buffers, MinFree: logs.Free{Bytes: 1 << 20}})
+	options := logs.Options{Service: "service", Directory: dir, Patience: time.Second, Buffers: buffers, MinFree: logs.Free{Bytes: 1 << 20}}
+	if os.Getenv(envPatterns) != "" {
+		if options.Watch, err = watch(); err != nil {
+			return err
+		}
+	}
+	out, err := logs.New(options)
 	if err != nil {
 		return err
 	}
@@ -110,6 +123,17 @@ func capture(dir string) error {
 	}
 	fmt.Println(out.Stats().Dropped.Bytes)
 	return nil
+}
+
+// watch looks for what a service might be asked to be watched for, and the lines
+// do not have.
+func watch() (func() logs.Watcher, error) {
+	var list []watchdog.OutputPattern
+	for _, text := range []string{"OutOfMemoryError", "^panic: |^fatal error: ", "Segmentation fault", `java\.lang\.\w+Error`} {
+		list = append(list, watchdog.OutputPattern{Pattern: text, Verdict: watchdog.Suspect, Stdout: true, Stderr: true})
+	}
+	patterns, err := watchdog.NewOutputPatterns(list)
+	return func() logs.Watcher { return patterns.Watch(func(watchdog.OutputMatch) {}) }, err
 }
 
 func throughCat(dir string, service *exec.Cmd) (time.Duration, int64, error) {

@@ -105,7 +105,7 @@ func TestOutputWatcherFinds(t *testing.T) {
 		"anchored":               {`^panic: .*nil$`, []string{"x panic: nil\npanic: nil\n"}, []string{"panic: nil"}},
 		"anchored, in pieces":    {`^panic: .*nil$`, []string{"pan", "ic: nil", "\n"}, []string{"panic: nil"}},
 		"no text needed":         {`(?i)error`, []string{"a\nsome eRRor\nb\n"}, []string{"some eRRor"}},
-		"one of two texts":       {`panic: .*a|fatal: .*b`, []string{"panic: b fatal: c\nfatal: b\n"}, []string{"fatal: b"}},
+		"one of two texts":       {`panic: .*x|fatal: .*b`, []string{"panic: b fatal: a\nfatal: b\n"}, []string{"fatal: b"}},
 		"at the end of the look": {oom, []string{long[len(oom):] + oom + "\n"}, []string{long[:maxExcerpt-len(oom)] + oom}},
 		"beyond the look":        {oom, []string{long[len(oom)-1:] + oom + "\n" + "a\n"}, nil},
 		"beyond, in pieces":      {oom, []string{long, oom, "\n"}, nil},

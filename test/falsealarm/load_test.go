@@ -76,15 +76,17 @@ func TestDeadlockOnABusyMachine(t *testing.T) {
 	g := group(t)
 	s := start(t, "idle", inside(t, g))
 	s.begin()
-	stop, err := rig.Burn()
-	if err != nil {
-		t.Fatal(err)
+	for range 2 { // one for each processor makes nobody wait
+		stop, err := rig.Burn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
 	}
-	defer stop()
 	l := watchdog.NewLooker()
 	await(t, l, s.pid(), g.Path(), "")
 	var f watchdog.Facts
-	err = rig.Wait("pressure of the machine", patience, func() (bool, error) {
+	err := rig.Wait("pressure of the machine", patience, func() (bool, error) {
 		l.Baseline()
 		f = l.Look(s.pid(), g.Path(), 0)
 		return !f.Machine.Known || f.Machine.CPU > 0.6, nil

@@ -30,10 +30,17 @@ const roleVariable = "FALSEALARM_ROLE"
 
 func TestMain(m *testing.M) {
 	rig.BurnIfAsked()
+	if role, dir, ok := strings.Cut(os.Getenv(beatVariable), " "); ok {
+		beat(beatRoles[role], dir)
+		return
+	}
 	role, argument, _ := strings.Cut(os.Getenv(roleVariable), " ")
 	play, ok := roles[role]
 	if !ok {
-		goleak.VerifyTestMain(m)
+		goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+			_ = os.RemoveAll(builtIn)
+			os.Exit(code)
+		}))
 		return
 	}
 	in := bufio.NewReader(os.Stdin)
