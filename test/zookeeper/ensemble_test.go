@@ -142,7 +142,7 @@ func (v *vigil) verdict(t *testing.T, after time.Time) control.Event {
 	var found control.Event
 	eventuallyEvery(t, seldom, mostServe, "a verdict", func() error {
 		for _, e := range v.events(t) {
-			if e.Kind == "verdict" && e.Time.After(after) {
+			if (e.Kind == "verdict" || e.Kind == "exit") && e.Time.After(after) {
 				found = e
 				return nil
 			}
@@ -186,9 +186,10 @@ func (e *supervised) suffer(t *testing.T, fault string, cause snapshot.Cause, ha
 		}
 		return nil
 	})
+	from := time.Now()
 	harm(t, leader, old.PID)
 	begin := time.Now()
-	v := leader.verdict(t, begin)
+	v := leader.verdict(t, from)
 	r := row{fault: fault, verdict: v.Text, toVerdict: v.Time.Sub(begin)}
 	eventually(t, mostServe, "a good write", func() error {
 		good, ok := w.first(v.Time, nil)
@@ -212,7 +213,8 @@ func (e *supervised) suffer(t *testing.T, fault string, cause snapshot.Cause, ha
 			t.Logf("events:\n%s", who.try("events"))
 		}
 	}
-	if !strings.HasPrefix(v.Text, string(cause)+": ") {
+	byItself := v.Kind == "exit" && fault == heapExhausted.fault // some JVMs end before anybody can judge them
+	if !byItself && !strings.HasPrefix(v.Text, string(cause)+": ") {
 		t.Errorf("the verdict is %q, want %s", v.Text, cause)
 	}
 	e.rows = append(e.rows, r)
