@@ -65,7 +65,8 @@ type Supervisor struct {
 	tidy     tidy.Tidy
 	files    *watchdog.FileWatcher // nil: no file is expected to change
 	facts    *watchdog.Looker      // before verdicts
-	late     time.Duration         // of our own timer, in this turn of the loop
+	lateAt   time.Duration
+	late     time.Duration // of our own timer, in this turn of the loop
 
 	config     *config.Config
 	reloadOver chan struct{} // closed, and made anew, when a reload is over
@@ -203,10 +204,10 @@ func (s *Supervisor) runLater() {
 }
 
 func (s *Supervisor) loop() {
+	turned := clock.Boot()
 	for !s.quitSent && !s.retiring && s.fatal == nil {
-		wait := s.untilNext()
-		due := clock.Boot() + wait
-		s.timer.Reset(wait)
+		due := s.next()
+		s.timer.Reset(max(due-clock.Boot(), 0))
 		select {
 		case task := <-s.tasks:
 			task()
@@ -215,10 +216,10 @@ func (s *Supervisor) loop() {
 		s.runLater()
 		// Whatever has come in is known before anything is judged by time.
 		s.drain()
-		// Whatever woke us: when we did not run for a while, the timer and what has
-		// come meanwhile are both there.
-		s.late = max(clock.Boot()-due, 0)
-		s.onTime(clock.Boot())
+		now := clock.Boot()
+		s.noteLate(now, max(due, turned))
+		turned = now
+		s.onTime(now)
 		s.keepOrder()
 		s.fault()
 	}
@@ -236,8 +237,8 @@ func (s *Supervisor) drain() {
 	}
 }
 
-func (s *Supervisor) untilNext() time.Duration {
-	now := clock.Boot()
+// next is when something is due; it may be over already.
+func (s *Supervisor) next() time.Duration {
 	next := s.lastBeat + beatEvery
 	if s.order.due {
 		return 0
@@ -254,7 +255,21 @@ func (s *Supervisor) untilNext() time.Duration {
 			}
 		}
 	}
-	return max(next-now, 0)
+	return next
+}
+
+// lateMemory is how long a lateness is remembered: what has come meanwhile is
+// still being read by others then.
+const lateMemory = time.Second
+
+// noteLate notes how late a turn is, whatever woke us: when we did not run for a
+// while, the timer and what has come meanwhile are both there. A time that was
+// due before the last turn counts from that.
+func (s *Supervisor) noteLate(now, due time.Duration) {
+	late := max(now-due, 0)
+	if late >= s.late || now-s.lateAt > lateMemory {
+		s.late, s.lateAt = late, now
+	}
 }
 
 func (s *Supervisor) onTime(now time.Duration) {
