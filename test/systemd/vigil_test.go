@@ -238,8 +238,9 @@ func TestVigilKilled(t *testing.T) {
 	if out, _ := h.vigil("events"); !strings.Contains(out, "status 7") {
 		t.Errorf("the exit status is not known:\n%s", out)
 	}
-	// 3 of each, 2 notify sockets, the configuration, memory; nothing piles up.
-	if n, _ := strconv.Atoi(show(t, h.unit, "NFileDescriptorStore")); n < 9 || n > 12 {
+	// 3 of each, 2 notify sockets, 2 pages of activities, the configuration, the
+	// memory of output and of events; nothing piles up.
+	if n, _ := strconv.Atoi(show(t, h.unit, "NFileDescriptorStore")); n < 12 || n > 15 {
 		t.Errorf("%d descriptors are stored", n)
 	}
 	systemctl(t, "stop", h.unit)
