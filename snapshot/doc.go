@@ -8,6 +8,12 @@
 //	process.json   Process: the process and its threads as /proc showed them
 //	timeline.json  []Moment: what happened before, oldest first
 //	output.txt     the last output of that instance, as text
+//	world.json     World: sockets, peers, counters and pressure around it
+//	tree.json      Tree: the other processes of the service, with their stacks
+//	runtime.json   RuntimeReport: what the runtime says of itself: heap, safepoint
+//	dump.txt       the text in which the runtime printed its stacks, as it came
+//	samples.json   Samples: the last minutes, one sample a second
+//	suspect.json   Process: what light evidence showed when it was first late
 //	capture.json   Capture: what the capture helper did, and what is missing
 //	exe            a copy of the executable, only when the one on disk was replaced
 //	core           the ELF core, only while it is being analysed or when keep_core is set
@@ -31,4 +37,9 @@ const (
 	FileCapture  = "capture.json"
 	FileCore     = "core"
 	FileExe      = "exe"
+	FileWorld    = "world.json"
+	FileTree     = "tree.json"
+	FileRuntime  = "runtime.json"
+	FileDump     = "dump.txt"
+	FileSamples  = "samples.json"
 )

@@ -63,11 +63,34 @@ type Exit struct {
 
 // Freeze is what a capture did to the target and what that cost.
 type Freeze struct {
-	Method  string  `json:"method"`         // "copy", or "none"
+	Method  string  `json:"method"`         // one of the Rung constants, or "none"
 	Pause   Seconds `json:"pause_seconds"`  // first stop to last release
 	Budget  Seconds `json:"budget_seconds"` // what the configuration allowed
 	Threads int     `json:"threads"`
 	Bytes   int64   `json:"bytes"` // memory copied
+
+	// Refused are the rungs above Method that were not used, highest first, and
+	// why.
+	Refused []Refusal `json:"refused,omitempty"`
+}
+
+// Rungs of the ladder of a capture, highest first. Each is used only when the
+// ones above it were refused or failed.
+const (
+	RungTwin    = "twin"    // a copy-on-write twin is made, and copied while the target runs on
+	RungCopy    = "copy"    // its memory is copied while it is stopped
+	RungLive    = "live"    // a bounded number of stacks is read from it while it is stopped
+	RungRuntime = "runtime" // its runtime is asked to print its stacks; it may end by that
+	RungProc    = "proc"    // only what /proc shows
+)
+
+// Rungs lists them, highest first.
+func Rungs() []string { return []string{RungTwin, RungCopy, RungLive, RungRuntime, RungProc} }
+
+// Refusal is a rung that was not used, or failed.
+type Refusal struct {
+	Rung   string `json:"rung"`
+	Reason string `json:"reason"`
 }
 
 // Program is the executable of the process.

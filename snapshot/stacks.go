@@ -2,34 +2,51 @@ package snapshot
 
 // Stacks is what stood on the stacks of a process, stacks.json.
 type Stacks struct {
-	Schema     int      `json:"schema"`
-	Runtime    string   `json:"runtime"`    // "go" or "native"
-	Goroutines int      `json:"goroutines"` // how many there were
-	Unwound    int      `json:"unwound"`    // how many of them were read
-	Groups     []Group  `json:"groups"`     // by stack, what blocks first, then by size
-	Threads    []Thread `json:"threads,omitempty"`
-	Waits      []Wait   `json:"waits,omitempty"`     // who waits for what
-	Deadlocks  []Cycle  `json:"deadlocks,omitempty"` // cycles in Waits
-	Notes      []string `json:"notes,omitempty"`     // sentences about the limits of this reading
-	Optimised  bool     `json:"optimised,omitempty"` // values of dead variables can be stale
+	Schema    int      `json:"schema"`
+	PID       int      `json:"pid,omitempty"`
+	Runtime   string   `json:"runtime"`          // of Program
+	Source    string   `json:"source,omitempty"` // what read them: "delve", "runtime", "jattach", "jcmd", "sigquit", "jhsdb", "eu-stack", "gdb", "node-report", "faulthandler"
+	Total     int      `json:"total"`            // how many goroutines (or threads, where the runtime has no goroutines) there were
+	Unwound   int      `json:"unwound"`          // how many of them were read
+	Groups    []Group  `json:"groups"`           // by stack, what blocks first, then by size
+	Threads   []Thread `json:"threads,omitempty"`
+	Waits     []Wait   `json:"waits,omitempty"`     // who waits for what
+	Deadlocks []Cycle  `json:"deadlocks,omitempty"` // cycles in Waits
+	Notes     []string `json:"notes,omitempty"`     // sentences about the limits of this reading
+	Optimised bool     `json:"optimised,omitempty"` // values of dead variables can be stale
 }
 
-// Group is a set of goroutines with the same stack.
+// Group is a set of goroutines, or of threads, with the same stack.
 type Group struct {
 	Count      int      `json:"count"`
-	Status     string   `json:"status"`                // "waiting", "running", "syscall", "runnable"
-	WaitReason string   `json:"wait_reason,omitempty"` // "sync.Mutex.Lock", "chan receive"
+	Status     string   `json:"status"`                // "waiting", "running", "syscall", "runnable"; of a JVM: its thread state, lower case
+	WaitReason string   `json:"wait_reason,omitempty"` // "sync.Mutex.Lock", "chan receive", "monitor", "park"
 	System     bool     `json:"system,omitempty"`      // the runtime's own
-	Goroutines []int64  `json:"goroutines"`            // ids, at most MaxIDs
+	IDs        []int64  `json:"ids"`                   // of its members, at most MaxIDs
+	Members    []Member `json:"members,omitempty"`     // those of which more is known than the id, at most MaxIDs
+	WaitMin    Seconds  `json:"wait_min_seconds,omitempty"`
+	WaitMax    Seconds  `json:"wait_max_seconds,omitempty"` // 0: not known
 	CreatedBy  *Place   `json:"created_by,omitempty"`
-	Frames     []Frame  `json:"frames"` // innermost first; of the sample, with arguments and locals
-	Sample     int64    `json:"sample"` // id of the goroutine whose variables are shown
-	Labels     []string `json:"labels,omitempty"`
-	Cut        bool     `json:"cut,omitempty"` // more frames than were read
+	Start      *Place   `json:"start,omitempty"`   // the function that it was started with
+	Frames     []Frame  `json:"frames"`            // innermost first; of the sample, with arguments and locals
+	Sample     int64    `json:"sample"`            // id of the member whose variables are shown
+	Labels     []string `json:"labels,omitempty"`  // of the sample, name=value
+	Crashed    bool     `json:"crashed,omitempty"` // it panicked, or a fault signal hit it
+	Idle       string   `json:"idle,omitempty"`    // why it is set aside: it waits for work, by nature
+	Cut        bool     `json:"cut,omitempty"`     // more frames than were read
 }
 
-// MaxIDs is how many goroutine ids a group lists.
-const MaxIDs = 64
+// MaxIDs is how many members a group lists.
+const MaxIDs = 1 << 17
+
+// Member is one goroutine or thread of a group.
+type Member struct {
+	ID      int64    `json:"id"` // goroutine id; thread number of a JVM; else the TID
+	TID     int      `json:"tid,omitempty"`
+	Name    string   `json:"name,omitempty"`            // of a thread
+	Waiting Seconds  `json:"waiting_seconds,omitempty"` // how long, as far as known
+	Labels  []string `json:"labels,omitempty"`          // name=value, secrets masked
+}
 
 // Place is a place in a program's source.
 type Place struct {
@@ -56,18 +73,21 @@ type Variable struct {
 	Error  string `json:"unreadable,omitempty"` // why there is no value
 }
 
-// Wait is one edge of the wait-for graph: a goroutine that waits for a lock.
+// Wait is one edge of the wait-for graph: a goroutine or thread, by its id,
+// that waits for another.
 type Wait struct {
-	Goroutine int64  `json:"goroutine"`
-	Kind      string `json:"kind"`            // "sync.Mutex.Lock", "sync.RWMutex.RLock", ...
-	Address   uint64 `json:"address"`         // of the lock
-	Holder    int64  `json:"holder"`          // 0 when unknown
-	Certain   bool   `json:"certain"`         // false: the holder is inferred
-	Place     *Place `json:"place,omitempty"` // where the goroutine's own code waits
+	Waiter  int64  `json:"waiter"`
+	Kind    string `json:"kind"`            // "sync.Mutex.Lock", "chan receive", "monitor", "java.util.concurrent.locks.ReentrantLock", ...
+	Address uint64 `json:"address"`         // of the lock or channel
+	Name    string `json:"name,omitempty"`  // of the lock, where it is known: "a.mu", a class of Java
+	Holder  int64  `json:"holder"`          // 0 when unknown
+	Certain bool   `json:"certain"`         // false: the holder is inferred
+	Place   *Place `json:"place,omitempty"` // where the goroutine's own code waits
 }
 
-// Cycle is a deadlock: each goroutine waits for the next, the last for the first.
+// Cycle is a deadlock: each member waits for the next, the last for the first.
 type Cycle struct {
-	Goroutines []int64 `json:"goroutines"`
-	Certain    bool    `json:"certain"`
+	Members []int64 `json:"members"`
+	Certain bool    `json:"certain"`
+	Behind  int     `json:"behind,omitempty"` // how many more wait for a member, directly or not
 }

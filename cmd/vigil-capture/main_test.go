@@ -188,8 +188,8 @@ func TestGoroutines(t *testing.T) {
 			if report.Program.Runtime != "go" || s.Optimised != build.optimised || report.Program.Optimised != build.optimised {
 				t.Errorf("program %+v, optimised %v", report.Program, s.Optimised)
 			}
-			if s.Goroutines < 303 || s.Goroutines > 320 || s.Unwound != s.Goroutines {
-				t.Errorf("%d goroutines, %d unwound", s.Goroutines, s.Unwound)
+			if s.Total < 303 || s.Total > 320 || s.Unwound != s.Total {
+				t.Errorf("%d goroutines, %d unwound", s.Total, s.Unwound)
 			}
 			checkParked(t, s)
 			checkDeadlock(t, s)
@@ -203,7 +203,7 @@ func TestGoroutines(t *testing.T) {
 func checkParked(t *testing.T, s snapshot.Stacks) {
 	t.Helper()
 	g, f, ok := group(s, "main.park")
-	if !ok || g.Count != 300 || g.WaitReason != "chan receive" || g.Status != "waiting" || len(g.Goroutines) != snapshot.MaxIDs {
+	if !ok || g.Count != 300 || g.WaitReason != "chan receive" || g.Status != "waiting" || len(g.IDs) != 300 {
 		t.Fatalf("parked group: %d %q %q", g.Count, g.Status, g.WaitReason)
 	}
 	if v := value(f.Arguments, "label"); v.Value != `"parked label"` {
@@ -222,7 +222,7 @@ func checkParked(t *testing.T, s snapshot.Stacks) {
 
 func checkDeadlock(t *testing.T, s snapshot.Stacks) {
 	t.Helper()
-	if len(s.Deadlocks) != 1 || len(s.Deadlocks[0].Goroutines) != 2 || s.Deadlocks[0].Certain {
+	if len(s.Deadlocks) != 1 || len(s.Deadlocks[0].Members) != 2 || s.Deadlocks[0].Certain {
 		t.Fatalf("deadlocks %+v of %+v", s.Deadlocks, s.Waits)
 	}
 	if g := s.Groups[0]; g.WaitReason != "sync.Mutex.Lock" {

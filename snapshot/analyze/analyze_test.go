@@ -10,7 +10,7 @@ import (
 )
 
 func edge(from, to int64, certain bool) snapshot.Wait {
-	return snapshot.Wait{Goroutine: from, Holder: to, Kind: "sync.Mutex.Lock", Address: uint64(from), Certain: certain,
+	return snapshot.Wait{Waiter: from, Holder: to, Kind: "sync.Mutex.Lock", Address: uint64(from), Certain: certain,
 		Place: &snapshot.Place{Function: "main.lock", File: "/src/bank.go", Line: 10}}
 }
 
@@ -22,14 +22,14 @@ func TestCycles(t *testing.T) {
 		"none":           {nil, nil},
 		"a chain":        {[]snapshot.Wait{edge(1, 2, true), edge(2, 3, true)}, nil},
 		"unknown holder": {[]snapshot.Wait{edge(1, 0, true)}, nil},
-		"itself":         {[]snapshot.Wait{edge(4, 4, true)}, []snapshot.Cycle{{Goroutines: []int64{4}, Certain: true}}},
-		"two":            {[]snapshot.Wait{edge(7, 6, false), edge(6, 7, true)}, []snapshot.Cycle{{Goroutines: []int64{6, 7}}}},
+		"itself":         {[]snapshot.Wait{edge(4, 4, true)}, []snapshot.Cycle{{Members: []int64{4}, Certain: true}}},
+		"two":            {[]snapshot.Wait{edge(7, 6, false), edge(6, 7, true)}, []snapshot.Cycle{{Members: []int64{6, 7}}}},
 		"three, lowest first, once, with a tail": {
 			[]snapshot.Wait{edge(1, 9, true), edge(9, 5, true), edge(5, 3, true), edge(3, 9, true), edge(2, 5, true)},
-			[]snapshot.Cycle{{Goroutines: []int64{3, 9, 5}, Certain: true}}},
+			[]snapshot.Cycle{{Members: []int64{3, 9, 5}, Certain: true}}},
 		"two of two": {
 			[]snapshot.Wait{edge(1, 2, true), edge(2, 1, true), edge(3, 4, true), edge(4, 3, true)},
-			[]snapshot.Cycle{{Goroutines: []int64{1, 2}, Certain: true}, {Goroutines: []int64{3, 4}, Certain: true}}},
+			[]snapshot.Cycle{{Members: []int64{1, 2}, Certain: true}, {Members: []int64{3, 4}, Certain: true}}},
 	} {
 		if got := Cycles(c.waits); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
@@ -89,7 +89,7 @@ func moved(s snapshot.Stacks) snapshot.Stacks {
 		w := s.Waits[i]
 		place := *w.Place
 		place.Line++
-		w.Goroutine, w.Holder, w.Address, w.Place = w.Goroutine+100, w.Holder+100, w.Address+64, &place
+		w.Waiter, w.Holder, w.Address, w.Place = w.Waiter+100, w.Holder+100, w.Address+64, &place
 		out.Waits = append(out.Waits, w)
 	}
 	out.Deadlocks = Cycles(out.Waits)

@@ -12,13 +12,13 @@ func Cycles(waits []snapshot.Wait) []snapshot.Cycle {
 	next := map[int64]snapshot.Wait{}
 	for _, w := range waits {
 		if w.Holder != 0 {
-			next[w.Goroutine] = w
+			next[w.Waiter] = w
 		}
 	}
 	var cycles []snapshot.Cycle
 	seen := map[int64]int{} // goroutine -> number of the walk that met it
 	for walk, w := range waits {
-		at := w.Goroutine
+		at := w.Waiter
 		for seen[at] == 0 {
 			seen[at] = walk + 1
 			edge, ok := next[at]
@@ -28,7 +28,7 @@ func Cycles(waits []snapshot.Wait) []snapshot.Cycle {
 			at = edge.Holder
 		}
 		if _, ok := next[at]; ok && seen[at] == walk+1 && len(cycles) < maxCycles {
-			if c := cycleFrom(at, next); len(c.Goroutines) > 0 {
+			if c := cycleFrom(at, next); len(c.Members) > 0 {
 				cycles = append(cycles, c)
 			}
 		}
@@ -45,15 +45,15 @@ func cycleFrom(at int64, next map[int64]snapshot.Wait) snapshot.Cycle {
 		if !ok {
 			return snapshot.Cycle{}
 		}
-		if g < at && (len(c.Goroutines) == 0 || g < c.Goroutines[lowest]) {
-			lowest = len(c.Goroutines)
+		if g < at && (len(c.Members) == 0 || g < c.Members[lowest]) {
+			lowest = len(c.Members)
 		}
-		c.Goroutines = append(c.Goroutines, g)
+		c.Members = append(c.Members, g)
 		c.Certain = c.Certain && edge.Certain
 		if g = edge.Holder; g == at {
 			break
 		}
 	}
-	c.Goroutines = append(c.Goroutines[lowest:len(c.Goroutines):len(c.Goroutines)], c.Goroutines[:lowest]...)
+	c.Members = append(c.Members[lowest:len(c.Members):len(c.Members)], c.Members[:lowest]...)
 	return c
 }

@@ -39,7 +39,7 @@ func deadlockChain(s snapshot.Stacks) []string {
 	}
 	var chain []string
 	for _, w := range s.Waits {
-		if slices.Contains(s.Deadlocks[0].Goroutines, w.Goroutine) {
+		if slices.Contains(s.Deadlocks[0].Members, w.Waiter) {
 			line := w.Kind
 			if w.Place != nil {
 				line += " " + w.Place.Function

@@ -50,36 +50,36 @@ func Finding(s snapshot.Stacks) string {
 func deadlock(s snapshot.Stacks, c snapshot.Cycle) string {
 	edges := map[int64]snapshot.Wait{}
 	for _, w := range s.Waits {
-		edges[w.Goroutine] = w
+		edges[w.Waiter] = w
 	}
-	if len(c.Goroutines) == 0 {
+	if len(c.Members) == 0 {
 		return ""
 	}
-	first := edges[c.Goroutines[0]]
+	first := edges[c.Members[0]]
 	likely := ""
 	if !c.Certain {
 		likely = "likely "
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %sdeadlocked on %s: %d", count(len(c.Goroutines), "goroutine"), likely, lockName(first.Kind), c.Goroutines[0])
+	fmt.Fprintf(&b, "%s %sdeadlocked on %s: %d", count(len(c.Members), "goroutine"), likely, lockName(first.Kind), c.Members[0])
 	if first.Place != nil {
 		fmt.Fprintf(&b, " (%s)", place(*first.Place))
 	}
-	for i, g := range c.Goroutines[1:] {
+	for i, g := range c.Members[1:] {
 		word := ", which waits for "
 		if i == 0 {
 			word = " waits for "
 		}
 		if i == maxNamed {
-			fmt.Fprintf(&b, "%s... (%d more)", word, len(c.Goroutines)-1-i)
+			fmt.Fprintf(&b, "%s... (%d more)", word, len(c.Members)-1-i)
 			break
 		}
 		fmt.Fprintf(&b, "%s%d", word, g)
 	}
-	if len(c.Goroutines) == 1 {
+	if len(c.Members) == 1 {
 		b.WriteString(" waits for itself")
 	} else {
-		fmt.Fprintf(&b, ", which waits for %d", c.Goroutines[0])
+		fmt.Fprintf(&b, ", which waits for %d", c.Members[0])
 	}
 	return b.String()
 }

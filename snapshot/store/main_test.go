@@ -53,7 +53,7 @@ func writeForever(dir string) {
 
 // writeEvidence writes the four files with stacks of that many groups.
 func writeEvidence(w *Writing, groups int) error {
-	stacks := snapshot.Stacks{Schema: snapshot.SchemaVersion, Runtime: "go", Goroutines: groups}
+	stacks := snapshot.Stacks{Schema: snapshot.SchemaVersion, Runtime: "go", Total: groups}
 	for range groups {
 		stacks.Groups = append(stacks.Groups, snapshot.Group{Count: 1, Status: "waiting",
 			Frames: []snapshot.Frame{{Place: snapshot.Place{Function: strings.Repeat("f", 200)}}}})

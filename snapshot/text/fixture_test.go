@@ -37,22 +37,22 @@ func bank() Document {
 		ids = append(ids, id)
 	}
 	stacks := &snapshot.Stacks{
-		Schema: 1, Runtime: "go", Goroutines: 1007, Unwound: 1005, Optimised: true,
+		Schema: 1, Runtime: "go", Total: 1007, Unwound: 1005, Optimised: true,
 		Groups: []snapshot.Group{
-			{Count: 998, Status: "waiting", WaitReason: "sync.Mutex.Lock", Goroutines: ids, CreatedBy: server, Sample: 20,
+			{Count: 998, Status: "waiting", WaitReason: "sync.Mutex.Lock", IDs: ids, CreatedBy: server, Sample: 20,
 				Frames: append(lock[:2:2], transfer), Labels: []string{"request=transfer"}},
-			{Count: 2, Status: "waiting", WaitReason: "sync.Mutex.Lock", Goroutines: []int64{18, 19}, CreatedBy: server, Sample: 18,
+			{Count: 2, Status: "waiting", WaitReason: "sync.Mutex.Lock", IDs: []int64{18, 19}, CreatedBy: server, Sample: 18,
 				Frames: append(lock[:2:2], frame("example.com/bank.(*Bank).settle", "/src/bank/settle.go", 17, nil, nil)), Cut: true},
-			{Count: 1, Status: "waiting", WaitReason: "IO wait", Goroutines: []int64{9}, Sample: 9, Frames: []snapshot.Frame{
+			{Count: 1, Status: "waiting", WaitReason: "IO wait", IDs: []int64{9}, Sample: 9, Frames: []snapshot.Frame{
 				frame("internal/poll.(*FD).Accept", "/usr/local/go/src/internal/poll/fd_unix.go", 613, nil, nil)}},
-			{Count: 6, Status: "waiting", WaitReason: "GC worker (idle)", System: true, Goroutines: []int64{2, 3, 4, 5, 6, 7}, Frames: []snapshot.Frame{
+			{Count: 6, Status: "waiting", WaitReason: "GC worker (idle)", System: true, IDs: []int64{2, 3, 4, 5, 6, 7}, Frames: []snapshot.Frame{
 				frame("runtime.gcBgMarkWorker", "/usr/local/go/src/runtime/mgc.go", 1463, nil, nil)}},
 		},
 		Waits: []snapshot.Wait{
-			{Goroutine: 18, Kind: "sync.Mutex.Lock", Address: 0xc000012340, Holder: 19, Place: &snapshot.Place{Function: "example.com/bank.(*Bank).settle", File: "/src/bank/settle.go", Line: 17}},
-			{Goroutine: 19, Kind: "sync.Mutex.Lock", Address: 0xc000012380, Holder: 18},
+			{Waiter: 18, Kind: "sync.Mutex.Lock", Address: 0xc000012340, Holder: 19, Place: &snapshot.Place{Function: "example.com/bank.(*Bank).settle", File: "/src/bank/settle.go", Line: 17}},
+			{Waiter: 19, Kind: "sync.Mutex.Lock", Address: 0xc000012380, Holder: 18},
 		},
-		Deadlocks: []snapshot.Cycle{{Goroutines: []int64{18, 19}}},
+		Deadlocks: []snapshot.Cycle{{Members: []int64{18, 19}}},
 		Notes:     []string{"2 goroutines ran while they were stopped; their innermost frames can be inexact.", "optimised build: values of dead variables can be stale"},
 	}
 	moment := func(before time.Duration, kind, text string) snapshot.Moment {

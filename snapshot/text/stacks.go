@@ -29,10 +29,10 @@ func (p *page) stacks(s *snapshot.Stacks) {
 		return
 	}
 	read := ""
-	if s.Unwound < s.Goroutines {
+	if s.Unwound < s.Total {
 		read = fmt.Sprintf(", %s of them read", count(s.Unwound))
 	}
-	p.heading("%s in %s%s", plural(s.Goroutines, "goroutine"), plural(len(s.Groups), "group"), read)
+	p.heading("%s in %s%s", plural(s.Total, "goroutine"), plural(len(s.Groups), "group"), read)
 	shown, groups, goroutines := 0, 0, 0
 	idleGroups, idle := 0, 0
 	for _, g := range s.Groups {
@@ -113,9 +113,9 @@ func (p *page) group(g snapshot.Group) {
 
 // ids lists goroutines, and which of them the variables are of.
 func (p *page) ids(g snapshot.Group) string {
-	n := p.bound(len(g.Goroutines), maxIDs)
+	n := p.bound(len(g.IDs), maxIDs)
 	var words []string
-	for _, id := range g.Goroutines[:n] {
+	for _, id := range g.IDs[:n] {
 		words = append(words, fmt.Sprint(id))
 	}
 	if more := g.Count - n; more > 0 && n > 0 {
@@ -200,18 +200,18 @@ func (p *page) deadlock(c snapshot.Cycle, waits []snapshot.Wait) {
 	if !c.Certain {
 		certainty = "inferred"
 	}
-	p.heading("Deadlock of %s (%s)", plural(len(c.Goroutines), "goroutine"), certainty)
-	n := p.bound(len(c.Goroutines), maxCycle)
-	for i, id := range c.Goroutines[:n] {
-		next := c.Goroutines[(i+1)%len(c.Goroutines)]
+	p.heading("Deadlock of %s (%s)", plural(len(c.Members), "goroutine"), certainty)
+	n := p.bound(len(c.Members), maxCycle)
+	for i, id := range c.Members[:n] {
+		next := c.Members[(i+1)%len(c.Members)]
 		p.line(2, red, "goroutine %d waits for %s", id, waitsFor(id, next, waits))
 	}
-	p.dropped(2, len(c.Goroutines)-n, "goroutine")
+	p.dropped(2, len(c.Members)-n, "goroutine")
 }
 
 func waitsFor(id, next int64, waits []snapshot.Wait) string {
 	for _, w := range waits {
-		if w.Goroutine != id || w.Holder != next {
+		if w.Waiter != id || w.Holder != next {
 			continue
 		}
 		text := fmt.Sprintf("goroutine %d: %s at %#x", next, w.Kind, w.Address)

@@ -178,7 +178,7 @@ func TestBounds(t *testing.T) {
 	doc := bank()
 	doc.Stacks.Groups, doc.Stacks.Deadlocks = nil, nil
 	for n := range 100 {
-		g := snapshot.Group{Count: 2, Status: "running", Goroutines: []int64{1, 2}}
+		g := snapshot.Group{Count: 2, Status: "running", IDs: []int64{1, 2}}
 		for range 100 {
 			g.Frames = append(g.Frames, frame(fmt.Sprintf("f%d", n), "", 0, nil, make([]snapshot.Variable, 20)))
 		}
@@ -229,7 +229,7 @@ func FuzzIncident(f *testing.F) {
 				Status: snapshot.Status(s), Missing: []string{s}, Exit: &snapshot.Exit{Signal: s}, Freeze: &snapshot.Freeze{Method: s},
 				Program: &snapshot.Program{Path: s, Runtime: s, Module: s}, Ran: []snapshot.Ran{{Name: s, Result: s, Reason: s}}},
 			Stacks: &snapshot.Stacks{Runtime: s, Groups: []snapshot.Group{{Status: s, WaitReason: s, CreatedBy: &place, Frames: frames, Labels: []string{s}}},
-				Waits: []snapshot.Wait{{Kind: s, Place: &place}}, Deadlocks: []snapshot.Cycle{{Goroutines: []int64{0}}}, Notes: []string{s}, Threads: []snapshot.Thread{thread}},
+				Waits: []snapshot.Wait{{Kind: s, Place: &place}}, Deadlocks: []snapshot.Cycle{{Members: []int64{0}}}, Notes: []string{s}, Threads: []snapshot.Thread{thread}},
 			Process:  &snapshot.Process{Comm: s, State: s, Denied: []string{s}},
 			Timeline: []snapshot.Moment{{Kind: s, Text: s}}, Output: output, Problems: []string{s},
 		}

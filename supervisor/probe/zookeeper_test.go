@@ -63,12 +63,43 @@ func (s *zkServer) signal(t *testing.T, sig syscall.Signal) {
 	}
 }
 
-// comesUp waits for the first good attempt.
+// freeze stops the server, and returns when each of its threads stands: a
+// signal is on its way for a while, in which the server still answers.
+func (s *zkServer) freeze(t *testing.T) {
+	t.Helper()
+	s.signal(t, syscall.SIGSTOP)
+	eventually(t, "all threads to stand", func() error {
+		stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
+		if err != nil || len(stats) == 0 {
+			return fmt.Errorf("no threads: %v", err)
+		}
+		for _, file := range stats {
+			text, err := os.ReadFile(file)
+			if err == nil && !strings.Contains(string(text), ") T ") {
+				return fmt.Errorf("%.60s", text)
+			}
+		}
+		return nil
+	})
+}
+
+// waits for what is closed at an event.
+func waits(t *testing.T, what string, closed <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-closed:
+	case <-time.After(most):
+		t.Fatalf("waited %s in vain for %s", most, what)
+	}
+}
+
+// comesUp waits for the first good attempt that knows the role: a server that
+// starts serves sessions some moments before srvr says so.
 func comesUp(t *testing.T, r Runner) Result {
 	t.Helper()
 	var res Result
 	eventually(t, "a good canary", func() error {
-		if res, _ = attempt(t, r, 2*time.Second); !res.OK {
+		if res, _ = attempt(t, r, 2*time.Second); !res.OK || res.Role == "" {
 			return errors.New(res.Text)
 		}
 		return nil
@@ -92,7 +123,7 @@ func TestRealZooKeeper(t *testing.T) {
 		t.Error("the sessions were not kept")
 	}
 
-	s.signal(t, syscall.SIGSTOP)
+	s.freeze(t)
 	for range 3 {
 		began := time.Now()
 		res := want(t, r, 500*time.Millisecond, false, 1, ": no answer within T; ", "; role unknown: srvr: no answer within T")
@@ -104,7 +135,13 @@ func TestRealZooKeeper(t *testing.T) {
 	s.signal(t, syscall.SIGCONT)
 	comesUp(t, r)
 
+	writer, reader = r.writer, r.reader
 	s.kill()
+	// The end of a connection arrives some time after the end of the server: an
+	// attempt before that sends its demand to nobody, and then connects again.
+	for _, kept := range []*session{writer, reader} {
+		waits(t, "the loss of a session", kept.lost)
+	}
 	t.Log(want(t, r, most, false, 0, "connect: connection to ").Text)
 	s.start(t)
 	if res := comesUp(t, r); res.Role != "standalone" {
@@ -119,7 +156,7 @@ func TestRealZooKeeperClosedWhileStopped(t *testing.T) {
 	r := NewZooKeeper(ZooKeeper{Address: s.address})
 	s.start(t)
 	comesUp(t, r)
-	s.signal(t, syscall.SIGSTOP)
+	s.freeze(t)
 	attempt(t, r, 200*time.Millisecond)
 	began := time.Now()
 	if err := r.Close(); err != nil {

@@ -27,19 +27,19 @@ func (r *reading) goroutines(ctx context.Context) {
 		}
 		for _, g := range list {
 			if ctx.Err() != nil {
-				r.out.Goroutines = max(total, r.out.Goroutines)
+				r.out.Total = max(total, r.out.Total)
 				r.lack("the time was up after %d goroutines; there were up to %d", r.out.Unwound, total)
 				return
 			}
 			if statusName(g.Status) == "" {
 				continue // dead: kept for the next go statement
 			}
-			r.out.Goroutines++
+			r.out.Total++
 			r.add(g)
 		}
 		start = next
 		if next >= 0 && r.out.Unwound >= r.opt.MaxGoroutines {
-			r.out.Goroutines = max(total, r.out.Goroutines)
+			r.out.Total = max(total, r.out.Total)
 			r.lack("only the first %d goroutines were read; there were up to %d", r.out.Unwound, total)
 		}
 	}
@@ -95,8 +95,8 @@ func (r *reading) add(g *proc.G) {
 		r.order = append(r.order, s)
 	}
 	s.Count++
-	if len(s.Goroutines) < snapshot.MaxIDs {
-		s.Goroutines = append(s.Goroutines, g.ID)
+	if len(s.IDs) < snapshot.MaxIDs {
+		s.IDs = append(s.IDs, g.ID)
 	}
 }
 

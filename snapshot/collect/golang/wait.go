@@ -54,7 +54,7 @@ func (r *reading) waits(ctx context.Context) {
 		if !analyze.IsLock(s.WaitReason) {
 			continue
 		}
-		for _, id := range s.Goroutines {
+		for _, id := range s.IDs {
 			reasons[id] = s.WaitReason
 			if f, own := analyze.OwnFrame(s.Frames); own {
 				places[id] = &f.Place
@@ -73,7 +73,7 @@ func (r *reading) waits(ctx context.Context) {
 			continue
 		}
 		byLock[lock] = append(byLock[lock], id)
-		r.out.Waits = append(r.out.Waits, snapshot.Wait{Goroutine: id, Kind: reasons[id], Address: lock, Place: places[id]})
+		r.out.Waits = append(r.out.Waits, snapshot.Wait{Waiter: id, Kind: reasons[id], Address: lock, Place: places[id]})
 	}
 	holders := r.holders(ctx, off, stacks, byLock)
 	for i := range r.out.Waits {
