@@ -169,6 +169,7 @@ const (
 type Backend interface {
 	Reopener
 	Signaller
+	Snapshotter
 	Ledger
 	Instance() Instance
 	Services(names []string) ([]Service, error) // error wraps ErrNotFound for an unknown name

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vigil-supervisor/vigil/internal/limited"
 	"github.com/vigil-supervisor/vigil/internal/procbelong"
 	"github.com/vigil-supervisor/vigil/internal/proctree"
 	"github.com/vigil-supervisor/vigil/signals"
@@ -79,7 +80,7 @@ const maxStopped = 8
 func (v *service) checkAttached() {
 	pid, instance := v.started.PID, v.life.Instance
 	go func() {
-		text, err := readLimited(filepath.Join("/proc", strconv.Itoa(pid), "maps"), maxMaps)
+		text, err := limited.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "maps"), maxMaps)
 		if err != nil {
 			return
 		}

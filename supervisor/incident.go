@@ -1,10 +1,8 @@
 package supervisor
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,10 +10,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/vigil-supervisor/vigil/internal/limited"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/signals"
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/analyze"
+	"github.com/vigil-supervisor/vigil/snapshot/conclude"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
 )
@@ -25,18 +25,20 @@ import (
 func (j *job) complete() (snapshot.Incident, error) {
 	j.settle()
 	j.keepSuspicion()
-	j.mergeCapture()
+	evidence := conclude.Read(j.writing.Dir())
+	evidence.Merge(&j.incident)
 	j.keepCore()
 	if !j.capture.KeepCore {
 		removeMemory(j.writing.Dir())
 	}
-	stacks := j.stacks()
 	output := j.allOutput()
 	if said := j.lastWords(output); said != "" {
 		j.verdict = said + "; " + j.verdict
 	}
-	j.incident.Sentence = j.sentence(stacks)
-	j.incident.Fingerprint = analyze.Fingerprint(j.incident.Cause, stacks)
+	evidence.Conclude(&j.incident, j.verdict)
+	if j.own != "" && evidence.Stacks != nil {
+		j.incident.Sentence = j.ownSentence(*evidence.Stacks)
+	}
 	if err := j.writing.WriteJSON(snapshot.FileTimeline, j.moments); err != nil {
 		j.missing("timeline: " + err.Error())
 	}
@@ -52,35 +54,14 @@ func (j *job) complete() (snapshot.Incident, error) {
 	return j.writing.Complete(j.incident)
 }
 
-// sentence is the verdict with what the stacks prove.
-func (j *job) sentence(stacks *snapshot.Stacks) string {
-	if j.own == "" || stacks == nil {
-		return analyze.Sentence(j.incident.Cause, j.verdict, stacks)
-	}
-	verdict := j.verdict + loopStands(*stacks)
+// ownSentence is the sentence of a supervisor that was silent: what its loop
+// did. Who waits beside the loop waits for it, unless it is a deadlock.
+func (j *job) ownSentence(stacks snapshot.Stacks) string {
+	verdict := j.verdict + loopStands(stacks)
 	if len(stacks.Deadlocks) == 0 {
-		stacks = nil // who waits beside the loop waits for it
+		return analyze.Sentence(j.incident.Cause, verdict, nil)
 	}
-	return analyze.Sentence(j.incident.Cause, verdict, stacks)
-}
-
-func (j *job) mergeCapture() {
-	report, err := readCapture(j.writing.Dir())
-	if err != nil {
-		return // nothing was captured, or its absence has been said already
-	}
-	if report.Freeze.Method != "" {
-		freeze := report.Freeze
-		j.incident.Freeze = &freeze
-	}
-	if report.Program.Path != "" {
-		program := report.Program
-		j.incident.Program = &program
-	}
-	j.incident.Ran = append(j.incident.Ran, report.Ran...)
-	for _, m := range report.Missing {
-		j.missing(m)
-	}
+	return analyze.Sentence(j.incident.Cause, verdict, &stacks)
 }
 
 // keepCore puts a core of the kernel where it belongs: into the incident when
@@ -114,48 +95,8 @@ func removeMemory(dir string) {
 	}
 }
 
-// readLimited reads a file of the helper, which is not trusted with its size.
-func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("cannot read %s: it is larger than %d bytes", path, limit)
-	}
-	return b, err
-}
-
-// Bounds of the helper's files, as of the store.
-const (
-	maxCaptureFile = 4 << 20
-	maxStacksFile  = 64 << 20
-	maxOutputFile  = 8 << 20
-)
-
-func readCapture(dir string) (snapshot.Capture, error) {
-	var c snapshot.Capture
-	b, err := readLimited(filepath.Join(dir, snapshot.FileCapture), maxCaptureFile)
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	return c, err
-}
-
-func (j *job) stacks() *snapshot.Stacks {
-	b, err := readLimited(filepath.Join(j.writing.Dir(), snapshot.FileStacks), maxStacksFile)
-	if err != nil {
-		return nil
-	}
-	var st snapshot.Stacks
-	if err := json.Unmarshal(b, &st); err != nil {
-		j.missing("stacks: cannot read them back: " + err.Error())
-		return nil
-	}
-	return &st
-}
+// maxOutputFile bounds the output of an incident, as the store does.
+const maxOutputFile = 8 << 20
 
 // fatalPrefixes begin the line in which a runtime says why it ends: Go's panic
 // and fatal error, a C library's abort, a JVM's last words.
@@ -204,7 +145,7 @@ func (j *job) allOutput() string {
 	if !j.takenUp {
 		return text
 	}
-	before, err := readLimited(filepath.Join(j.writing.Dir(), snapshot.FileOutput), maxOutputFile)
+	before, err := limited.ReadFile(filepath.Join(j.writing.Dir(), snapshot.FileOutput), maxOutputFile)
 	if err != nil {
 		return text // nothing was kept
 	}

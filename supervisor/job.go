@@ -2,10 +2,12 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,6 +15,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/conclude"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
@@ -45,10 +48,11 @@ type job struct {
 	endBy     time.Duration     // until then that end is waited for; 0: not yet
 
 	writing  *store.Writing
-	core     string               // a core that the kernel wrote; "" when vigil-capture did
-	helper   string               // id of the helper at work, "" when none is
-	onFree   func(failure string) // of a snapshot: the target runs on
-	released bool                 // the target is free
+	core     string                         // a core that the kernel wrote; "" when vigil-capture did
+	helper   string                         // id of the helper at work, "" when none is
+	onFree   func(failure string)           // of a snapshot: the target runs on
+	onDone   func(snapshot.Incident, error) // of a snapshot: all is over
+	released bool                           // the target is free
 	deadline time.Duration
 	stderr   *tailBuffer // the helper's last words
 	over     bool
@@ -288,7 +292,7 @@ func (j *job) helperOver(why string) {
 func (j *job) afterCapture() {
 	s, w := j.s, j.writing
 	go func() {
-		report, err := readCapture(w.Dir())
+		report, err := conclude.Capture(w.Dir())
 		if err == nil {
 			err = w.Pending()
 		}
@@ -312,6 +316,7 @@ func (j *job) finish() {
 		j.over = true
 		s.jobs.drop(j)
 		j.forget()
+		j.done(snapshot.Incident{}, errors.New(strings.Join(j.incident.Missing, "; ")))
 		return
 	}
 	j.reach(stageComplete)
@@ -333,11 +338,20 @@ func (j *job) completed(done snapshot.Incident, err error, pruned []store.Remova
 	if err != nil {
 		j.forget()
 		s.event(j.incident.Service, "alert", "cannot keep the incident: "+err.Error())
+		j.done(done, err)
 		return
 	}
 	j.told(done)
+	j.done(done, nil)
 	for _, r := range pruned {
 		s.event("", "pruned", fmt.Sprintf("%s: %s", r.ID, r.Reason))
+	}
+}
+
+// done answers who waits for the incident.
+func (j *job) done(done snapshot.Incident, err error) {
+	if j.onDone != nil {
+		j.onDone(done, err)
 	}
 }
 

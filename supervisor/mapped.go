@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/vigil-supervisor/vigil/internal/limited"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 )
 
@@ -20,7 +21,7 @@ const maxMaps = 4 << 20
 // a keeper held which was killed is found again.
 func openMapped(pid int, name string) (*os.File, error) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	text, err := readLimited(filepath.Join(dir, "maps"), maxMaps)
+	text, err := limited.ReadFile(filepath.Join(dir, "maps"), maxMaps)
 	if err != nil {
 		return nil, err
 	}

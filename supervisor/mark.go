@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vigil-supervisor/vigil/internal/limited"
 	"github.com/vigil-supervisor/vigil/internal/procbelong"
 )
 
@@ -36,10 +37,10 @@ func marked(h home, pid int) bool {
 		return false
 	}
 	if h.cgroup != "" {
-		b, err := readLimited(fmt.Sprintf("/proc/%d/cgroup", pid), maxEnviron)
+		b, err := limited.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid), maxEnviron)
 		return err == nil && inGroup(string(b), h.cgroup)
 	}
-	b, err := readLimited(fmt.Sprintf("/proc/%d/environ", pid), maxEnviron)
+	b, err := limited.ReadFile(fmt.Sprintf("/proc/%d/environ", pid), maxEnviron)
 	if err != nil || !bytes.Contains(append([]byte{0}, b...), append([]byte{0}, h.mark...)) {
 		return false
 	}

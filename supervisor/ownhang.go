@@ -11,9 +11,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/vigil-supervisor/vigil/internal/limited"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/analyze"
+	"github.com/vigil-supervisor/vigil/snapshot/conclude"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 )
 
@@ -23,6 +25,9 @@ const OwnName = "@vigil"
 
 // ownAnalysis bounds the analysis of a hang of our own.
 const ownAnalysis = time.Minute
+
+// maxHangWords bounds what the helper that the keeper started has said.
+const maxHangWords = 4 << 20
 
 // takeOwnHangs makes incidents of the supervisors that hung and that the keeper
 // captured before it ended them.
@@ -56,7 +61,7 @@ func (s *Supervisor) takeOwnHangs(left []store.Unfinished) {
 }
 
 func readHang(dir string) (protocol.Hang, error) {
-	b, err := readLimited(filepath.Join(dir, protocol.HangFile), protocol.MaxHang)
+	b, err := limited.ReadFile(filepath.Join(dir, protocol.HangFile), protocol.MaxHang)
 	if err != nil {
 		return protocol.Hang{}, err
 	}
@@ -130,7 +135,7 @@ func moveCapture(from, to string) (words string, err error) {
 			failed = append(failed, err)
 		}
 	}
-	if b, err := readLimited(filepath.Join(from, protocol.HangWords), maxCaptureFile); err == nil {
+	if b, err := limited.ReadFile(filepath.Join(from, protocol.HangWords), maxHangWords); err == nil {
 		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 		words = strings.ToValidUTF8(lines[len(lines)-1], "?")
 		words = words[:min(len(words), maxWords)]
@@ -143,7 +148,7 @@ func (j *job) ownMoved(words string, err error) {
 	if err != nil {
 		j.missing("the keeper's capture is not whole: " + err.Error())
 	}
-	report, err := readCapture(j.writing.Dir())
+	report, err := conclude.Capture(j.writing.Dir())
 	switch {
 	case err != nil:
 		if len(j.incident.Missing) == 0 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/control"
 	"github.com/vigil-supervisor/vigil/internal/harmless"
+	"github.com/vigil-supervisor/vigil/internal/limited"
 	"github.com/vigil-supervisor/vigil/internal/openfiles"
 	"github.com/vigil-supervisor/vigil/internal/procsignal"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
@@ -235,7 +236,7 @@ func (f writtenFile) stale(service string) control.Stale {
 
 // comm is the name of a process, "?" when it is gone.
 func comm(pid int) string {
-	b, err := readLimited("/proc/"+strconv.Itoa(pid)+"/comm", 64)
+	b, err := limited.ReadFile("/proc/"+strconv.Itoa(pid)+"/comm", 64)
 	if err != nil {
 		return "?"
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/conclude"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 )
@@ -212,13 +213,13 @@ func (j *job) goOn() {
 // captured reports whether the helper has done its work: its report is the
 // last file that it writes.
 func captured(dir string) bool {
-	_, err := readCapture(dir)
+	_, err := conclude.Capture(dir)
 	return err == nil
 }
 
 // goOnAnalysis has the analysis made, unless it has been.
 func (j *job) goOnAnalysis() {
-	report, _ := readCapture(j.writing.Dir())
+	report, _ := conclude.Capture(j.writing.Dir())
 	core := j.core
 	if core == "" {
 		core = filepath.Join(j.writing.Dir(), snapshot.FileCore)

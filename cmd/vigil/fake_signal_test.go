@@ -36,3 +36,25 @@ func (f fake) Signal(_ context.Context, _ control.Caller, a control.SignalAsk) (
 	}
 	return list, nil
 }
+
+func (f fake) Snapshot(_ context.Context, _ control.Caller, a control.Snapshot) (list []control.SnapshotResult, err error) {
+	for _, name := range a.Services {
+		s, err := f.find(name)
+		if err != nil {
+			return nil, err
+		}
+		r := control.SnapshotResult{
+			Service: name, PID: s.PID, Incident: "20261124T203152.123456Z-" + name + "-0001", Status: "complete", Rung: "twin", Pause: 0.0032,
+			Sentence: "requested: a snapshot was asked for; the service runs on",
+		}
+		switch {
+		case s.PID == 0:
+			r = control.SnapshotResult{Service: name, Error: "it is " + s.State + ": only a service that runs can be looked at"}
+		case name == "stubborn":
+			r.Rung, r.Status, r.Missing = "copy", "partial", []string{"goroutines: 3 could not be read"}
+			r.Refused = []control.Refusal{{Rung: "twin", Reason: "clone was refused"}}
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}

@@ -23,6 +23,11 @@ func (c *Client) Signal(ctx context.Context, a control.SignalAsk) (results []con
 	return results, c.post(ctx, control.RouteSignal, a, &results)
 }
 
+// Snapshot takes snapshots of services that run on.
+func (c *Client) Snapshot(ctx context.Context, a control.Snapshot) (results []control.SnapshotResult, err error) {
+	return results, c.post(ctx, control.RouteSnapshot, a, &results)
+}
+
 func (c *Client) post(ctx context.Context, route string, ask, answer any) error {
 	body, err := json.Marshal(ask)
 	if err != nil {

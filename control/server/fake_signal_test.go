@@ -21,3 +21,12 @@ func (f *fake) Signal(_ context.Context, who control.Caller, a control.SignalAsk
 	}
 	return []control.SignalResult{{Service: a.Services[0], Signal: a.Signal, PID: who.PID, Error: who.String()}}, nil
 }
+
+func (f *fake) Snapshot(_ context.Context, _ control.Caller, a control.Snapshot) ([]control.SnapshotResult, error) {
+	for _, n := range a.Services {
+		if n != "web" {
+			return nil, unknown(n)
+		}
+	}
+	return []control.SnapshotResult{{Service: a.Services[0], Incident: "x"}}, nil
+}

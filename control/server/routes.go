@@ -29,6 +29,7 @@ func (s *Server) routes() http.Handler {
 	handle(http.MethodPost, control.RouteAsk, s.ask)
 	handle(http.MethodPost, control.RouteReopen, s.reopen)
 	handle(http.MethodPost, control.RouteSignal, s.signal)
+	handle(http.MethodPost, control.RouteSnapshot, s.snapshot)
 	handle(http.MethodPost, control.RouteReload, s.reload)
 	handle(http.MethodGet, control.RouteSignals, s.signals)
 	handle(http.MethodGet, control.RouteLogs, s.logs)

@@ -26,6 +26,10 @@ func TestReopenAndSignal(t *testing.T) {
 		{"signal", "POST", "/v1/signal", `{"signal":"USR1","services":["web"]}`, 200, own},
 		{"no such signal", "POST", "/v1/signal", `{"signal":"NOPE","services":["web"]}`, 400, `"bad-request"`},
 		{"signal to nobody", "POST", "/v1/signal", `{"signal":"USR1"}`, 400, "no service"},
+		{"snapshot", "POST", "/v1/snapshot", `{"services":["web"]}`, 200, `"incident":"x"`},
+		{"snapshot of nobody", "POST", "/v1/snapshot", `{}`, 400, "no service"},
+		{"snapshot of a stranger", "POST", "/v1/snapshot", `{"services":["wbe"]}`, 404, `"not-found"`},
+		{"snapshot, too many", "POST", "/v1/snapshot", `{"services":["x"` + strings.Repeat(`,"x"`, MaxServices) + `]}`, 400, "more than"},
 		{"no signal", "POST", "/v1/signal", `{"services":["web"]}`, 400, "no signal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -43,6 +47,9 @@ func FuzzDecodeSignal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if a, err := decodeSignal(bytes.NewReader(body)); err == nil && (a.Signal == "" || len(a.Services) == 0 || len(a.Services) > MaxServices) {
 			t.Errorf("%q became %+v", body, a)
+		}
+		if r, err := decodeSnapshot(bytes.NewReader(body)); err == nil && (len(r.Services) == 0 || len(r.Services) > MaxServices) {
+			t.Errorf("%q became a snapshot of %d services", body, len(r.Services))
 		}
 		if r, err := decodeReopen(bytes.NewReader(body)); err == nil && len(r.Services) > MaxServices {
 			t.Errorf("%q became %+v", body, r)
