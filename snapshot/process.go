@@ -1,35 +1,38 @@
 package snapshot
 
+import "time"
+
 // Process is a process as /proc showed it, process.json. What could not be
 // read is absent, and Denied says why.
 type Process struct {
-	Schema      int      `json:"schema"`
-	PID         int      `json:"pid"`
-	PPID        int      `json:"ppid"`
-	Comm        string   `json:"comm"`
-	Exe         string   `json:"exe,omitempty"`
-	Cwd         string   `json:"cwd,omitempty"`
-	Command     []string `json:"command,omitempty"`     // secrets masked
-	Environment []string `json:"environment,omitempty"` // NAME=value, secrets masked
-	State       string   `json:"state"`                 // as in /proc/PID/stat: R S D T t Z
-	UID         int      `json:"uid"`
-	GID         int      `json:"gid"`
-	StartTicks  uint64   `json:"start_ticks"`  // field 22 of /proc/PID/stat, USER_HZ since boot
-	UserTime    Seconds  `json:"user_seconds"` // processor time
-	SystemTime  Seconds  `json:"system_seconds"`
-	RSS         int64    `json:"rss_bytes"`
-	VSize       int64    `json:"vsize_bytes"`
-	TracerPID   int      `json:"tracer_pid,omitempty"`
-	Limits      []string `json:"limits,omitempty"` // lines of /proc/PID/limits
-	Status      []string `json:"status,omitempty"` // lines of /proc/PID/status
-	Cgroup      string   `json:"cgroup,omitempty"`
-	OOMScore    int      `json:"oom_score"`
-	FDs         []FD     `json:"fds,omitempty"` // at most MaxFDs
-	FDCount     int      `json:"fd_count"`
-	Maps        []string `json:"maps,omitempty"` // lines of /proc/PID/maps, at most MaxMaps
-	Threads     []Thread `json:"threads"`        // at most MaxThreads
-	ThreadCount int      `json:"thread_count"`
-	Denied      []string `json:"denied,omitempty"` // "stack: permission denied (needs CAP_SYS_ADMIN)"
+	Schema      int       `json:"schema"`
+	PID         int       `json:"pid"`
+	Taken       time.Time `json:"taken,omitzero"` // when it was read, wall clock, UTC
+	PPID        int       `json:"ppid"`
+	Comm        string    `json:"comm"`
+	Exe         string    `json:"exe,omitempty"`
+	Cwd         string    `json:"cwd,omitempty"`
+	Command     []string  `json:"command,omitempty"`     // secrets masked
+	Environment []string  `json:"environment,omitempty"` // NAME=value, secrets masked
+	State       string    `json:"state"`                 // as in /proc/PID/stat: R S D T t Z
+	UID         int       `json:"uid"`
+	GID         int       `json:"gid"`
+	StartTicks  uint64    `json:"start_ticks"`  // field 22 of /proc/PID/stat, USER_HZ since boot
+	UserTime    Seconds   `json:"user_seconds"` // processor time
+	SystemTime  Seconds   `json:"system_seconds"`
+	RSS         int64     `json:"rss_bytes"`
+	VSize       int64     `json:"vsize_bytes"`
+	TracerPID   int       `json:"tracer_pid,omitempty"`
+	Limits      []string  `json:"limits,omitempty"` // lines of /proc/PID/limits
+	Status      []string  `json:"status,omitempty"` // lines of /proc/PID/status
+	Cgroup      string    `json:"cgroup,omitempty"`
+	OOMScore    int       `json:"oom_score"`
+	FDs         []FD      `json:"fds,omitempty"` // at most MaxFDs
+	FDCount     int       `json:"fd_count"`
+	Maps        []string  `json:"maps,omitempty"` // lines of /proc/PID/maps, at most MaxMaps
+	Threads     []Thread  `json:"threads"`        // at most MaxThreads
+	ThreadCount int       `json:"thread_count"`
+	Denied      []string  `json:"denied,omitempty"` // "stack: permission denied (needs CAP_SYS_ADMIN)"
 }
 
 // Bounds of a Process.

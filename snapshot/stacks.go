@@ -1,19 +1,22 @@
 package snapshot
 
+import "time"
+
 // Stacks is what stood on the stacks of a process, stacks.json.
 type Stacks struct {
-	Schema    int      `json:"schema"`
-	PID       int      `json:"pid,omitempty"`
-	Runtime   string   `json:"runtime"`          // of Program
-	Source    string   `json:"source,omitempty"` // what read them: "delve", "runtime", "jattach", "jcmd", "sigquit", "jhsdb", "eu-stack", "gdb", "node-report", "faulthandler"
-	Total     int      `json:"total"`            // how many goroutines (or threads, where the runtime has no goroutines) there were
-	Unwound   int      `json:"unwound"`          // how many of them were read
-	Groups    []Group  `json:"groups"`           // by stack, what blocks first, then by size
-	Threads   []Thread `json:"threads,omitempty"`
-	Waits     []Wait   `json:"waits,omitempty"`     // who waits for what
-	Deadlocks []Cycle  `json:"deadlocks,omitempty"` // cycles in Waits
-	Notes     []string `json:"notes,omitempty"`     // sentences about the limits of this reading
-	Optimised bool     `json:"optimised,omitempty"` // values of dead variables can be stale
+	Schema    int       `json:"schema"`
+	PID       int       `json:"pid,omitempty"`
+	Runtime   string    `json:"runtime"`          // of Program
+	Taken     time.Time `json:"taken,omitzero"`   // when the process stood still for this reading, wall clock, UTC
+	Source    string    `json:"source,omitempty"` // what read them: "delve", "runtime", "jattach", "jcmd", "sigquit", "jhsdb", "eu-stack", "gdb", "node-report", "faulthandler"
+	Total     int       `json:"total"`            // how many goroutines (or threads, where the runtime has no goroutines) there were
+	Unwound   int       `json:"unwound"`          // how many of them were read
+	Groups    []Group   `json:"groups"`           // by stack, what blocks first, then by size
+	Threads   []Thread  `json:"threads,omitempty"`
+	Waits     []Wait    `json:"waits,omitempty"`     // who waits for what
+	Deadlocks []Cycle   `json:"deadlocks,omitempty"` // cycles in Waits
+	Notes     []string  `json:"notes,omitempty"`     // sentences about the limits of this reading
+	Optimised bool      `json:"optimised,omitempty"` // values of dead variables can be stale
 }
 
 // Group is a set of goroutines, or of threads, with the same stack.

@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/vigil-supervisor/vigil/snapshot"
@@ -100,9 +101,19 @@ func place(p snapshot.Place) string {
 	return fmt.Sprintf("%s %s:%d", p.Function, path.Base(p.File), p.Line)
 }
 
+// count is a number and its noun: "1 goroutine", "9,812 goroutines".
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return number(n) + " " + noun + "s"
+}
+
+// number writes a comma between thousands.
+func number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
