@@ -90,7 +90,7 @@ func (v *service) newJob(a lifecycle.Action) *job {
 		inst: v.inst, readers: v.readers, runtime: v.runtime, exe: v.exe,
 		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), startWall: v.startWall,
 		farewell: v.life.Farewell && a.Kind == lifecycle.ActionCapture && a.Cause != snapshot.CauseRequested,
-		capture:  captureRules{Budget: v.cfg.Capture.Budget, Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables},
+		capture:  captureRules{Budget: v.captureBudget(), Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables},
 	}
 	if v.stall != nil && v.stall.instance == v.started.Instance && a.Cause != snapshot.CauseRequested {
 		j.suspicion, v.stall = v.stall, nil

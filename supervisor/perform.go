@@ -59,7 +59,7 @@ func (v *service) resumeBeats() {
 
 func (v *service) capture(a lifecycle.Action) {
 	v.sentence = string(a.Cause) + ": " + a.Sentence
-	v.s.event(v.cfg.Name, "capture", fmt.Sprintf("taking the stacks of pid %d, at most %s", v.started.PID, human(v.cfg.Capture.Budget)))
+	v.s.event(v.cfg.Name, "capture", fmt.Sprintf("taking the stacks of pid %d, at most %s", v.started.PID, human(v.captureBudget())))
 	j := v.takeJob()
 	v.freezing = j
 	j.freeze()

@@ -86,7 +86,7 @@ func newService(s *Supervisor, cfg config.Service) (*service, error) {
 	v := &service{s: s, cfg: cfg}
 	v.set = lifecycle.Settings{
 		Restart: cfg.Restart, WaitReady: cfg.Ready.Notify || cfg.Ready.FD != 0 || cfg.Ready.Probe != "", ReadyAfter: cfg.Ready.After,
-		StartTimeout: cfg.StartTimeout, StopTimeout: cfg.StopTimeout, CaptureBudget: cfg.Capture.Budget,
+		StartTimeout: cfg.StartTimeout, StopTimeout: cfg.StopTimeout, CaptureBudget: cfg.Capture.BudgetOf(cfg.Runtime),
 		CanCapture: s.store != nil && s.opt.CaptureHelper != "", DryRun: cfg.DryRun, FirstStartFatal: s.opt.Run,
 	}
 	dir := cfg.Log.Directory
@@ -121,7 +121,7 @@ func (v *service) id() string { return protocol.ID(v.cfg.Name, v.life.Instance) 
 func (v *service) step(ev lifecycle.Event) {
 	now := clock.Boot()
 	before := v.life
-	v.set.Held = v.heldBack()
+	v.set.Held, v.set.CaptureBudget = v.heldBack(), v.captureBudget()
 	next, actions := lifecycle.Step(v.life, v.set, ev, now, random())
 	v.life = next
 	v.stepped(before)
@@ -371,3 +371,6 @@ func (v *service) close(ctx context.Context) error {
 	}
 	return v.output.Close(ctx)
 }
+
+// captureBudget bounds what a capture may hold up the restart.
+func (v *service) captureBudget() time.Duration { return v.cfg.Capture.BudgetOf(v.runtime) }

@@ -95,11 +95,25 @@ type Heartbeat struct {
 
 // Capture says what is kept when a service dies or hangs.
 type Capture struct {
-	Budget         time.Duration `json:"budget"`
+	Budget         time.Duration `json:"budget"` // 0: see BudgetOf
 	AnalysisBudget time.Duration `json:"analysis_budget"`
 	Variables      bool          `json:"variables"`
 	KeepCore       bool          `json:"keep_core"`
 	CoreLimit      int64         `json:"core_limit"` // bytes; 0: no core
+
+	DumpSignal syscall.Signal `json:"dump_signal,omitempty"` // 0: none
+}
+
+// BudgetOf is the budget of a service of that runtime. What a JVM says of itself
+// is worth waiting for: nothing else reads its threads.
+func (c Capture) BudgetOf(runtime string) time.Duration {
+	switch {
+	case c.Budget > 0:
+		return c.Budget
+	case runtime == "jvm":
+		return 5 * time.Second
+	}
+	return 2 * time.Second
 }
 
 // Log says where output goes.

@@ -84,7 +84,7 @@ func (s Service) hangPlan() string {
 	if s.DryRun {
 		return "dry run: told, nothing is done"
 	}
-	return fmt.Sprintf("its stacks are taken within %s, then it is killed and started again", short(s.Capture.Budget))
+	return fmt.Sprintf("its stacks are taken within %s, then it is killed and started again", short(s.Capture.BudgetOf(s.Runtime)))
 }
 
 // delays is the table of the restart policy for a service that dies at once.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"syscall"
 	"time"
 
 	"github.com/vigil-supervisor/vigil/supervisor/restart"
@@ -83,13 +84,16 @@ func heartbeatRows() []row {
 
 func captureRows() []row {
 	return []row{
-		durationRow("budget", `"2s"`, "Most time that a capture may hold up the restart.", time.Millisecond, func(t *target) *time.Duration { return &t.service.Capture.Budget }),
+		durationRow("budget", "", "Most time that a capture may hold up the restart.", time.Millisecond,
+			func(t *target) *time.Duration { return &t.service.Capture.Budget }).withUnset("2s; 5s of a JVM, which dumps its threads itself"),
 		durationRow("analysis_budget", `"1m"`, "Most time of the analysis, which nothing waits for.", time.Millisecond,
 			func(t *target) *time.Duration { return &t.service.Capture.AnalysisBudget }),
 		boolRow("variables", "true", "Arguments and locals, of one sample of each group of stacks.", func(t *target) *bool { return &t.service.Capture.Variables }),
 		boolRow("keep_core", "false", "Keep the memory. It holds every secret of the program.", func(t *target) *bool { return &t.service.Capture.KeepCore }),
 		sizeRow("core_limit", `"1GiB"`, "RLIMIT_CORE of a Go service, which also gets GOTRACEBACK=crash unless it has one; 0: neither.", 0, maxSize,
 			func(t *target) *int64 { return &t.service.Capture.CoreLimit }),
+		asksRow("dump_signal", "Signal at which the program writes the stacks of its threads to its output and goes on, as faulthandler.register of Python. It is sent only to a program that catches it.",
+			func(t *target) *syscall.Signal { return &t.service.Capture.DumpSignal }),
 		laterRow("trace_exit", takesBool, "Capture every end by a permanent tracer."),
 	}
 }
