@@ -23,6 +23,8 @@ func TestMain(m *testing.M) {
 		playCapture()
 	case "tracer":
 		playTracer()
+	case "trace":
+		playTrace()
 	default:
 		code := m.Run()
 		if fixtureDir != "" {
