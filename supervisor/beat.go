@@ -238,6 +238,7 @@ func (v *service) arm() {
 	v.armThreads()
 	v.armFile()
 	v.armBeats()
+	v.armTracer()
 }
 
 func (v *service) armBeats() {

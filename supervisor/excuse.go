@@ -55,7 +55,7 @@ func (v *service) excused(d *watchdog.Verdict) bool {
 // lookExcuse looks once for all verdicts of one moment.
 func (v *service) lookExcuse(at time.Duration) watchdog.Excuse {
 	if x := &v.excuses; x.askedAt != at {
-		x.askedAt, x.found = at, watchdog.Judge(v.s.facts.Look(v.started.PID, v.started.Cgroup, v.s.late))
+		x.askedAt, x.found = at, watchdog.Judge(v.lookFacts(v.s.late))
 	}
 	return v.excuses.found
 }
@@ -115,13 +115,23 @@ func (v *service) mayBeJudged() bool {
 }
 
 // lookHold asks whether the excuse still lasts.
+// lookFacts looks at the process, when our own timer was late by so much. Our own
+// permanent tracer excuses nothing.
+func (v *service) lookFacts(late time.Duration) watchdog.Facts {
+	f := v.s.facts.Look(v.started.PID, v.started.Cgroup, late)
+	if t := v.tracer(); t != nil && t.pid != 0 && t.pid == f.TracerPID {
+		f.TracerOwn = true
+	}
+	return f
+}
+
 func (v *service) lookHold(now time.Duration) {
 	x := &v.excuses
 	if x.hold == "" || now < x.lookAt {
 		return
 	}
 	x.lookAt = now + watchdog.LookAgain
-	if e := watchdog.Judge(v.s.facts.Look(v.started.PID, v.started.Cgroup, 0)); e.Kind == watchdog.Hold {
+	if e := watchdog.Judge(v.lookFacts(0)); e.Kind == watchdog.Hold {
 		if e.Name != x.hold {
 			x.hold = e.Name
 			v.s.event(v.cfg.Name, "excused", "not judged while it lasts: "+e.String())

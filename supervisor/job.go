@@ -44,6 +44,7 @@ type job struct {
 	pidfd     *os.File          // of the target, for a capture
 	own       string            // directory of the keeper's capture of a supervisor; "": it is a service's
 	takenUp   bool              // a former supervisor began it
+	traceDir  string            // of the permanent tracer of its instance; "": there is none
 	farewell  bool              // its target is to end by itself, and how it does belongs to the incident
 	endBy     time.Duration     // until then that end is waited for; 0: not yet
 
@@ -95,6 +96,9 @@ func (v *service) newJob(a lifecycle.Action) *job {
 	if v.stall != nil && v.stall.instance == v.started.Instance && a.Cause != snapshot.CauseRequested {
 		j.suspicion, v.stall = v.stall, nil
 	}
+	if t := v.s.tracers[tracerID(v.cfg.Name, v.started.Instance)]; t != nil && cause != snapshot.CauseRequested && (t.attached || !t.over) {
+		t.taken, j.traceDir = true, t.dir
+	}
 	host, _ := os.Hostname()
 	j.incident = snapshot.Incident{
 		Schema: snapshot.SchemaVersion, Service: v.cfg.Name, Instance: v.started.Instance, PID: v.started.PID,
@@ -142,6 +146,11 @@ func (j *job) freeze() {
 		}
 		if err != nil {
 			j.freezeFailed(err.Error())
+			return
+		}
+		if t := j.tracer(); j.traced() && t != nil && t.attached && !t.over && !j.farewell {
+			j.free("") // it is killed now, and seen at its end
+			j.awaitTracer()
 			return
 		}
 		j.startFreeze()
@@ -196,6 +205,10 @@ func (j *job) evidence() {
 			j.finish()
 			return
 		}
+		if j.traced() {
+			j.awaitTracer()
+			return
+		}
 		j.searchCore()
 	})
 }
@@ -242,6 +255,7 @@ func (j *job) queueAnalysis() {
 func (q *jobs) goOn(s *Supervisor) {
 	now := clock.Boot()
 	q.finishLate(now)
+	s.lateTracers(now)
 	for id, j := range q.running {
 		if j.deadline > 0 && now >= j.deadline {
 			j.deadline = 0

@@ -20,6 +20,7 @@ type stage string
 const (
 	stageBegin    stage = "begin"    // the directory is being made
 	stageCapture  stage = "capture"  // a helper takes the stacks of a live process
+	stageTrace    stage = "trace"    // a permanent tracer finishes what it saw at the end
 	stageCore     stage = "core"     // the kernel's core is looked for
 	stageAnalyse  stage = "analyse"  // waiting for the analysis, or in it
 	stageComplete stage = "complete" // the last files are being written
@@ -39,6 +40,7 @@ type jobNote struct {
 	StartWall time.Time         `json:"start_wall"`
 	Core      string            `json:"core,omitempty"`
 	Own       string            `json:"own,omitempty"`
+	TraceDir  string            `json:"trace_dir,omitempty"`
 	Farewell  bool              `json:"farewell,omitempty"` // its target is to end by itself
 	Helper    string            `json:"helper,omitempty"`
 	Deadline  time.Duration     `json:"deadline,omitempty"` // CLOCK_BOOTTIME
@@ -76,7 +78,7 @@ func (j *job) save() {
 	}
 	n := jobNote{
 		Incident: j.incident, Stage: j.stage, Verdict: j.verdict, Live: j.live, Ticks: j.ticks, Exe: j.exe, Runtime: j.runtime,
-		Rules: j.capture, WorkDir: j.workDir, StartWall: j.startWall, Core: j.core, Own: j.own, Farewell: j.farewell, Helper: j.helper, Deadline: j.deadline,
+		Rules: j.capture, WorkDir: j.workDir, StartWall: j.startWall, Core: j.core, Own: j.own, TraceDir: j.traceDir, Farewell: j.farewell, Helper: j.helper, Deadline: j.deadline,
 		Moments: newest(j.story(), maxStory),
 	}
 	text, err := json.Marshal(n)
@@ -145,7 +147,7 @@ func parseJobNote(text []byte) (jobNote, error) {
 		return n, fmt.Errorf("cannot read the note of an incident: it does not say whose")
 	}
 	switch n.Stage {
-	case stageBegin, stageCapture, stageCore, stageAnalyse, stageComplete:
+	case stageBegin, stageCapture, stageTrace, stageCore, stageAnalyse, stageComplete:
 		return n, nil
 	}
 	return n, fmt.Errorf("cannot read the note of an incident: stage %q is not known", strings.ToValidUTF8(string(n.Stage), "?"))

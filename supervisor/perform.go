@@ -20,7 +20,7 @@ func (v *service) perform(a lifecycle.Action) {
 	case lifecycle.ActionSpawn:
 		v.spawn(a.Again)
 	case lifecycle.ActionStopSignal:
-		v.sendStop()
+		v.endTracer(v.sendStop)
 	case lifecycle.ActionKillTree:
 		v.noteKill()
 		v.s.ask(protocol.TKill, protocol.Kill{ID: v.id()})
@@ -59,8 +59,12 @@ func (v *service) resumeBeats() {
 
 func (v *service) capture(a lifecycle.Action) {
 	v.sentence = string(a.Cause) + ": " + a.Sentence
-	v.s.event(v.cfg.Name, "capture", fmt.Sprintf("taking the stacks of pid %d, at most %s", v.started.PID, human(v.captureBudget())))
 	j := v.takeJob()
+	how := "taking the stacks of pid %d, at most %s"
+	if j.traced() {
+		how = "the permanent tracer takes the stacks of pid %d at its end, at most %s"
+	}
+	v.s.event(v.cfg.Name, "capture", fmt.Sprintf(how, v.started.PID, human(v.captureBudget())))
 	v.freezing = j
 	j.freeze()
 }
@@ -235,7 +239,7 @@ func prepareStart(cfg config.Service, socket string, known *runtimes) (protocol.
 		Output: protocol.OutputPipe, StopSignal: int(cfg.StopSignal), StopTimeout: cfg.StopTimeout,
 	}
 	start.Rlimits = rlimitsOf(cfg, f.runtime)
-	if f.runtime == "go" && cfg.Capture.CoreLimit > 0 && !hasVariable(env, "GOTRACEBACK") {
+	if f.runtime == "go" && cfg.Capture.CoreLimit > 0 && !cfg.Capture.TraceExit && !hasVariable(env, "GOTRACEBACK") {
 		env = append(env, "GOTRACEBACK=crash")
 	}
 	start.Env = env

@@ -125,7 +125,7 @@ func rlimitsOf(cfg config.Service, runtime string) []protocol.Rlimit {
 		out = append(out, protocol.Rlimit{Resource: l.Resource, Soft: l.Value, Hard: l.Value})
 		core = core || l.Resource == unix.RLIMIT_CORE
 	}
-	if core || runtime != "go" || cfg.Capture.CoreLimit <= 0 {
+	if core || runtime != "go" || cfg.Capture.CoreLimit <= 0 || cfg.Capture.TraceExit {
 		return out
 	}
 	var own unix.Rlimit

@@ -36,6 +36,7 @@ func (s *Supervisor) recover(rec recovered) error {
 			current[c.Key] = c
 		}
 	}
+	s.takeTracers(helpers)
 	for _, cfg := range s.config.Services {
 		c, has := current[cfg.Name]
 		delete(current, cfg.Name)

@@ -256,6 +256,7 @@ func (v *service) onExited(e protocol.Event) {
 	if e.Inst == v.life.Instance {
 		v.disarm()
 	}
+	v.s.instanceEnded(v.cfg.Name, e.Inst)
 }
 
 // endSentence is the proof of an end that nobody asked for.

@@ -109,6 +109,7 @@ func (s *Supervisor) takeSnapshot(v *service, w *snapshotWish) {
 		if v.life.State != lifecycle.Freezing {
 			v.resumeBeats()
 		}
+		v.armTracer()
 		if w.detach {
 			w.tell(control.SnapshotResult{PID: j.pid, Incident: j.incident.ID, Status: string(snapshot.StatusWriting), Error: failure})
 		}
@@ -116,7 +117,7 @@ func (s *Supervisor) takeSnapshot(v *service, w *snapshotWish) {
 		s.later(s.nextSnapshot)
 	}
 	j.onDone = func(done snapshot.Incident, err error) { w.tell(snapshotResult(j.pid, done, err)) }
-	j.freeze()
+	v.endTracer(j.freeze) // there can be only one
 }
 
 // snapshotResult is what a client learns of an incident that is complete.

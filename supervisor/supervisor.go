@@ -48,8 +48,9 @@ type Supervisor struct {
 	stdout     *logs.Echo
 	stderr     *logs.Echo
 	runtimes   runtimes
-	jobs       jobs      // captures and analyses under way
-	snapshots  snapshots // asked for, of services that run on
+	jobs       jobs               // captures and analyses under way
+	tracers    map[string]*tracer // permanent ones, by the id of their helper
+	snapshots  snapshots          // asked for, of services that run on
 	reopens    reopens
 	order      ordering
 
@@ -124,7 +125,7 @@ func newSupervisor(o Options) (*Supervisor, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Supervisor{
-		opt: o, log: log, ownLog: ownLog, keeper: link, services: map[string]*service{},
+		opt: o, log: log, ownLog: ownLog, keeper: link, services: map[string]*service{}, tracers: map[string]*tracer{},
 		buffers: &logs.Buffers{}, notifies: &watchdog.Buffers{},
 		tasks: make(chan func(), maxTasks), ctx: ctx, cancel: cancel,
 		timer: time.NewTimer(0), started: time.Now().UTC(), lastBeat: clock.Boot(),
@@ -433,6 +434,9 @@ func (s *Supervisor) onEvent(e protocol.Event, fds []int) {
 	case protocol.EventReloaded, protocol.EventRefused:
 		files.close()
 		s.onReload(e)
+		return
+	}
+	if s.onTracerEvent(e, files) {
 		return
 	}
 	if s.jobs.onEvent(s, e, files) {

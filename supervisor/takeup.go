@@ -53,6 +53,7 @@ func (s *Supervisor) takeUpJobs(notes map[string][]byte, helpers map[string]reco
 	}
 	s.takeOwnHangs(left)
 	s.abandonLeft(left)
+	s.sweepTraces()
 	s.jobs.goOn(s)
 }
 
@@ -143,7 +144,7 @@ func (s *Supervisor) jobOf(n jobNote) *job {
 	j := &job{
 		s: s, v: s.services[n.Incident.Service], incident: n.Incident, stage: n.Stage, live: n.Live, verdict: n.Verdict,
 		pid: n.Incident.PID, ticks: n.Ticks, exe: n.Exe, runtime: n.Runtime, workDir: n.WorkDir, startWall: n.StartWall,
-		capture: n.Rules, core: n.Core, own: n.Own, farewell: n.Farewell, helper: n.Helper, deadline: n.Deadline, moments: n.Moments, takenUp: true, released: true,
+		capture: n.Rules, core: n.Core, own: n.Own, traceDir: n.TraceDir, farewell: n.Farewell, helper: n.Helper, deadline: n.Deadline, moments: n.Moments, takenUp: true, released: true,
 	}
 	v := j.v
 	if v == nil || v.started.Instance != n.Incident.Instance {
@@ -194,13 +195,16 @@ func (j *job) goOn() {
 		j.goOnAnalysis()
 	case j.own != "":
 		j.takeOwn()
+	case j.writing != nil && captured(j.writing.Dir()):
+		j.free("")
+		j.afterCapture()
+	case j.writing != nil && j.stage == stageTrace:
+		j.free("")
+		j.awaitTracer()
 	case !j.live && j.writing != nil:
 		j.searchCore()
 	case !j.live:
 		j.evidence()
-	case j.writing != nil && captured(j.writing.Dir()):
-		j.free("")
-		j.afterCapture()
 	case j.released || !j.v.life.Alive:
 		j.freezeFailed("the process was gone before a supervisor that was replaced had its stacks taken")
 	case j.writing != nil:

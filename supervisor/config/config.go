@@ -102,6 +102,7 @@ type Capture struct {
 	CoreLimit      int64         `json:"core_limit"` // bytes; 0: no core
 
 	DumpSignal syscall.Signal `json:"dump_signal,omitempty"` // 0: none
+	TraceExit  bool           `json:"trace_exit,omitempty"`
 }
 
 // BudgetOf is the budget of a service of that runtime. What a JVM says of itself

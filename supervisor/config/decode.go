@@ -30,8 +30,6 @@ func (d *decoder) table(rows []row, t target, n *node, prefix string, seen *seen
 		r, key, before := rows[at], joinKey(prefix, name), d.count
 		seen.add(key, e.value.at)
 		switch {
-		case r.later:
-			d.fail(e.at, "key %q %s", key, notYet)
 		case r.open != nil:
 			d.tables(r, t, e.value, key)
 		case r.sub != nil && d.isTable(e.value, key):

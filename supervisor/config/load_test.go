@@ -103,7 +103,6 @@ func TestMistakes(t *testing.T) {
 		{"suspect", "[service.a]\ncommand = [\"x\"]\nheartbeat = { timeout = \"2s\", suspect = \"3s\" }", `3:41: suspect (3s) must be shorter than timeout (2s)`},
 		{"backoff", "[service.a]\ncommand = [\"x\"]\nrestart.backoff = { min = \"2m\" }", `3:27: min (2m) must not be longer than max (1m)`},
 		{"two ways", "[service.a]\ncommand = [\"x\"]\nready = { notify = true, after = \"1s\" }", `a service is ready in one way: notify, after, fd or probe`},
-		{"later", "[service.a]\ncommand = [\"x\"]\ncapture.trace_exit = true", `3:9: key "capture.trace_exit" is not supported by this version of vigil`},
 		{"no way to ask", "[service.a]\ncommand = [\"x\"]\n[[service.a.probe]]\nname = \"y\"", `3:13: probe "y" asks in one way: exec, tcp, http or zookeeper`},
 		{"a demand of tcp", "[service.a]\ncommand = [\"x\"]\nprobe = [{ name = \"y\", tcp.address = \"h:1\" }]\nthread = [{ name = \"z\", expect = \"progress\", while = \"y\" }]", `4:54: probe "y" only connects`},
 		{"no array", "[service.a]\ncommand = [\"x\"]\n[service.a.probe]\nname = \"y\"", `3:12: probe must be an array of tables ([[service.NAME.probe]]), not a table`},

@@ -20,7 +20,6 @@ func reference(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\nGenerated from the table of keys in `supervisor/config` by `go test ./supervisor/config -update`; do not edit.\n" + preface +
 		"\n```toml\n" + string(example) + "```\n")
-	var later []string
 	var walk func(title string, r row)
 	walk = func(title string, r row) {
 		if r.open != nil {
@@ -34,8 +33,6 @@ func reference(t *testing.T) string {
 		b.WriteString("| key | takes | default | meaning |\n|---|---|---|---|\n")
 		for _, s := range r.sub {
 			switch {
-			case s.later:
-				later = append(later, fmt.Sprintf("| `%s.%s` | %s | %s |\n", title, s.name, s.takes, s.doc))
 			case s.sub != nil:
 				fmt.Fprintf(&b, "| `%s` | %s |  | [below](#%s) |\n", s.name, s.words(), anchor(title+"."+s.name))
 			default:
@@ -50,8 +47,6 @@ func reference(t *testing.T) string {
 	}
 	walk("service.NAME", row{sub: serviceRows()})
 	walk("incidents", row{doc: "The store of incidents.", sub: incidentRows()})
-	b.WriteString("\n## Keys that this version refuses\n\nThey are known, and an error until vigil does what they say.\n\n| key | takes | meaning |\n|---|---|---|\n")
-	b.WriteString(strings.Join(later, ""))
 	return b.String()
 }
 
@@ -136,8 +131,8 @@ func TestRows(t *testing.T) {
 			if r.doc == "" || !strings.HasSuffix(r.doc, ".") || strings.Contains(r.doc, "|") {
 				t.Errorf("%s: doc %q", key, r.doc)
 			}
-			if ways := map[bool]int{true: 1}; ways[r.set != nil]+ways[r.sub != nil]+ways[r.later] != 1 {
-				t.Errorf("%s must be one of: set, sub, later", key)
+			if ways := map[bool]int{true: 1}; ways[r.set != nil]+ways[r.sub != nil] != 1 {
+				t.Errorf("%s must be one of: set, sub", key)
 			}
 			if r.takes == takesInteger && r.set != nil && r.low >= r.high {
 				t.Errorf("%s has no bounds", key)
@@ -163,7 +158,7 @@ func TestDefaultsAreWhatTheRowsSay(t *testing.T) {
 				walk(r.sub, key)
 				continue
 			}
-			if r.later || r.def == "" {
+			if r.def == "" {
 				continue
 			}
 			checked++
@@ -196,7 +191,7 @@ func TestDefaultsOfTables(t *testing.T) {
 		head := service + "[[service.a." + r.name + "]]\n" + needed[r.name]
 		plain := mustLoad(t, head)
 		for _, sub := range r.sub {
-			if sub.def == "" || sub.later {
+			if sub.def == "" {
 				continue
 			}
 			if said := mustLoad(t, head+sub.name+" = "+sub.def+"\n"); plain.Hash != said.Hash {

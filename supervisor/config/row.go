@@ -20,8 +20,7 @@ type row struct {
 	doc   string
 	sub   []row                                // of a table, or of each table of an array
 	open  func(t target, s *seen) target       // of an array of tables: adds one with its defaults
-	set   func(d *decoder, t *target, n *node) // nil for a table, and for later
-	later bool                                 // known, and not supported by this version
+	set   func(d *decoder, t *target, n *node) // nil for a table
 }
 
 // kind is what a key takes, as the reference names it.
@@ -54,9 +53,6 @@ type target struct {
 	probe     *Probe
 	output    *OutputPattern
 }
-
-// notYet is what a later row says.
-const notYet = "is not supported by this version of vigil"
 
 // leaf makes a row whose value is read by read and put into field. A value that
 // was refused leaves the default.
@@ -130,10 +126,6 @@ func tableRow(name, doc string, sub []row) row {
 // tablesRow takes an array of tables, as [[service.NAME.thread]].
 func tablesRow(name, doc string, sub []row, open func(t target, s *seen) target) row {
 	return row{name: name, takes: takesTables, doc: doc, sub: sub, open: open}
-}
-
-func laterRow(name string, takes kind, doc string) row {
-	return row{name: name, takes: takes, doc: doc, later: true}
 }
 
 // withUnset says in words what holds when a key is absent.

@@ -94,7 +94,8 @@ func captureRows() []row {
 			func(t *target) *int64 { return &t.service.Capture.CoreLimit }),
 		asksRow("dump_signal", "Signal at which the program writes the stacks of its threads to its output and goes on, as faulthandler.register of Python. It is sent only to a program that catches it.",
 			func(t *target) *syscall.Signal { return &t.service.Capture.DumpSignal }),
-		laterRow("trace_exit", takesBool, "Capture every end by a permanent tracer."),
+		boolRow("trace_exit", "false", "A permanent tracer stands beside the process and captures every end that nobody asked for, also one by SIGKILL. It costs a stop for each signal that is delivered, and no debugger can attach; no core of the kernel is asked for then.",
+			func(t *target) *bool { return &t.service.Capture.TraceExit }),
 	}
 }
 
