@@ -150,6 +150,9 @@ func startCapture(helper, root string, report protocol.Hang, target int) (int, p
 	}
 	defer words.Close()
 	spec := spawn.New(helper)
+	if spec.NoNewPrivs = true; mayBound() {
+		spec.Bounding = protocol.TakingRights
+	}
 	spec.Args = []string{"vigil-capture", "freeze", "--pid", strconv.Itoa(report.PID), "--start-ticks", strconv.FormatUint(report.Ticks, 10),
 		"--pidfd", "3", "--dir", dir, "--budget", hangBudget.String(), "--max-core", strconv.Itoa(hangMaxCore)}
 	spec.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOTRACEBACK=single"}

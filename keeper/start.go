@@ -78,6 +78,9 @@ func (k *Keeper) prepare(c *child) (spawn.Spec, outputs, error) {
 	spec.Args, spec.PIDMark, spec.Dir = s.Args, s.PIDEnv, s.Dir
 	spec.Env = append(append([]string(nil), s.Env...), k.mark(c))
 	spec.Setsid, spec.Nice, spec.OOMScoreAdj, spec.NoNewPrivs = true, s.Nice, s.OOMScoreAdj, s.NoNewPrivs
+	if s.Bounding != nil && mayBound() {
+		spec.Bounding = s.Bounding
+	}
 	if s.Umask != nil {
 		spec.Umask = *s.Umask
 	}

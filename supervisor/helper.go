@@ -27,6 +27,7 @@ func (j *job) startHelper(what string, args []string, files []*os.File) {
 	start := protocol.Start{
 		Key: what + ":" + j.incident.Service, Instance: s.jobs.seq, Path: s.opt.CaptureHelper, Args: append([]string{"vigil-capture"}, args...),
 		Env: helperEnvironment(), Dir: "/", Output: protocol.OutputPipe, Helper: true, Passed: len(files),
+		NoNewPrivs: true, Bounding: rightsOf(what),
 	}
 	j.helper, j.stderr = protocol.ID(start.Key, start.Instance), nil
 	j.save()
@@ -59,6 +60,14 @@ func (j *job) attach(f childFiles) {
 		}
 		go func() { read(f.out); f.out.Close() }()
 	}
+}
+
+// rightsOf are the capabilities of one kind of work of vigil-capture.
+func rightsOf(what string) *uint64 {
+	if what == helperAnalyse {
+		return protocol.ReadingRights
+	}
+	return protocol.TakingRights
 }
 
 // helperEnvironment is all that a helper needs of ours.

@@ -105,6 +105,7 @@ func (s *Supervisor) startTracer(id string, t *tracer, args []string) {
 	start := protocol.Start{
 		Key: tracerKey(t.service, t.instance), Instance: t.instance, Path: s.opt.CaptureHelper, Args: args,
 		Env: helperEnvironment(), Dir: "/", Output: protocol.OutputPipe, Helper: true,
+		NoNewPrivs: true, Bounding: rightsOf(helperTrace),
 	}
 	s.check(s.keeper.send(protocol.TStart, start, nil, func(m protocol.Message) {
 		if m.Type != protocol.TStarted {

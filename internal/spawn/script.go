@@ -3,8 +3,10 @@ package spawn
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -14,7 +16,7 @@ import (
 )
 
 // maxSteps bounds the steps that do not depend on the length of a list.
-const maxSteps = 100
+const maxSteps = 200
 
 // signalCount is the number of signals of Linux on amd64 and arm64 (_NSIG).
 const signalCount = 64
@@ -88,6 +90,9 @@ func (s *script) write(spec *Spec, d *descriptors) {
 	s.surroundings(spec)
 	s.descriptors(d)
 	s.rlimits(spec.Rlimits)
+	if spec.Bounding != nil {
+		s.bounding(*spec.Bounding)
+	}
 	if spec.Credential != nil {
 		s.credential(spec.Credential)
 	}
@@ -136,6 +141,29 @@ func (s *script) surroundings(spec *Spec) {
 		s.oom(strconv.Itoa(*spec.OOMScoreAdj))
 	}
 }
+
+// bounding drops every capability that is not in the set.
+func (s *script) bounding(keep uint64) {
+	for c := uintptr(0); c <= lastCapability(); c++ {
+		if keep&(1<<c) == 0 {
+			s.add(StageBounding, "capability "+strconv.Itoa(int(c)), unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c)
+		}
+	}
+}
+
+// lastCapability is the highest one of this kernel: 40 since Linux 5.9, by
+// <linux/capability.h>. One that the kernel does not have cannot be dropped.
+var lastCapability = sync.OnceValue(func() uintptr {
+	text, err := os.ReadFile("/proc/sys/kernel/cap_last_cap") // since Linux 3.2
+	if err != nil {
+		return unix.CAP_LAST_CAP
+	}
+	last, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 6)
+	if err != nil {
+		return unix.CAP_LAST_CAP
+	}
+	return uintptr(last)
+})
 
 // oom writes oom_score_adj. /proc/self is the child's. The descriptor is
 // close-on-exec and needs no close.

@@ -49,6 +49,11 @@ type Spec struct {
 	// NoNewPrivs sets PR_SET_NO_NEW_PRIVS.
 	NoNewPrivs bool
 
+	// Bounding is the capability bounding set (capabilities(7)), bit N for
+	// capability N of <linux/capability.h>, nil for the caller's: what a program
+	// run by root, and all that it runs, can have at most. It needs CAP_SETPCAP.
+	Bounding *uint64
+
 	// Limit is how long the child may take until execve; then it is killed and
 	// Start returns an Error with ETIMEDOUT. 0 is no limit. A child in an
 	// uninterruptible wait cannot be killed, and Start goes on waiting for it.

@@ -21,6 +21,7 @@ const (
 	StageExtra                   // descriptors 3 and on
 	StageCloseRange              // everything above becomes close-on-exec
 	StageRlimit                  // prlimit64
+	StageBounding                // prctl
 	StageGroups                  // setgroups
 	StageGID                     // setresgid
 	StageUID                     // setresuid
@@ -46,6 +47,7 @@ var stageTexts = [stageCount]struct{ name, cannot string }{
 	StageExtra:      {"extra-descriptors", "pass"},
 	StageCloseRange: {"close-range", "keep back"},
 	StageRlimit:     {"rlimit", "set"},
+	StageBounding:   {"bounding-set", "drop"},
 	StageGroups:     {"groups", "set"},
 	StageGID:        {"gid", "change to"},
 	StageUID:        {"uid", "change to"},

@@ -53,6 +53,22 @@ func TestStageTexts(t *testing.T) {
 
 // TestPlainChild checks what a child of a parent with ignored and blocked
 // signals and with open descriptors gets when nothing is asked for.
+// TestBounding: root runs what is started, and cannot do more than was left to it.
+func TestBounding(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has capabilities to drop: run this test as root")
+	}
+	keep := uint64(1<<unix.CAP_KILL | 1<<unix.CAP_SYS_PTRACE)
+	spec := New(testBinary(t))
+	spec.Bounding = &keep
+	s := ask(t, spec)
+	for _, name := range []string{"CapBnd", "CapPrm", "CapEff"} {
+		if s.Status[name] != "0000000000080020" {
+			t.Errorf("%s is %q", name, s.Status[name])
+		}
+	}
+}
+
 func TestPlainChild(t *testing.T) {
 	signal.Ignore(unix.SIGHUP)
 	defer signal.Reset(unix.SIGHUP)

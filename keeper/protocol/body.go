@@ -125,6 +125,7 @@ type Start struct {
 	OOMScoreAdj *int        `json:"oom_score_adj,omitempty"`
 	Rlimits     []Rlimit    `json:"rlimits,omitempty"`
 	NoNewPrivs  bool        `json:"no_new_privileges,omitempty"`
+	Bounding    *uint64     `json:"bounding,omitempty"` // capabilities that it can have at most, bit N for capability N; nil: what the keeper has
 	Output      Output      `json:"output"`
 	Passed      int         `json:"passed,omitempty"` // descriptors that come with the message: the child's 3, 4, ...
 	Files       []string    `json:"files,omitempty"`  // names of kept descriptors: the child's next ones
