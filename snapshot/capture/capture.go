@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,7 +25,11 @@ type Options struct {
 	// Released is called once, as soon as the target runs again: from then on
 	// it may be killed. It is not called when the target was never touched.
 	Released func()
-	_        struct{}
+	// Twin is called with the pid of the twin, before Released: its parent, which
+	// is the target's, hears of its end.
+	Twin   func(pid int)
+	NoTwin bool // copy the target while it stands
+	_      struct{}
 }
 
 // Registers are where a thread stood.
@@ -83,46 +88,127 @@ func take(ctx context.Context, target Target, opt Options) (res Result, err erro
 	page := openPages(target.PID)
 	defer page.close()
 
-	start := clock.Boot()
-	if ctx.Err() != nil {
-		return res, fmt.Errorf("cannot freeze process %d: the budget was spent before: %w", target.PID, ctx.Err())
-	}
-	f, err := freeze(ctx, target)
-	threads := f.threads
-	var c *copier
-	var l layout
-	if err == nil {
-		res.Freeze.Threads = len(threads)
-		// The pid could have passed to another process before it was stopped.
-		if _, err = target.Identify(); err == nil && file != nil {
-			l, c, err = copyMemory(ctx, f, id, page, file, opt.MaxBytes, &res)
-		}
-	}
-	threads = slices.Clone(f.threads)
-	f.release()
-	res.Freeze.Pause = snapshot.SecondsOf(clock.Boot() - start)
-	if opt.Released != nil {
-		opt.Released()
-	}
-	if c != nil {
-		c.wait()
-	}
-	res.Threads = positions(threads)
-	if err != nil {
-		return res, err
-	}
-	res.Freeze.Method = "stop"
-	if c == nil {
-		return res, nil
-	}
-	res.Freeze.Method = "copy"
-	return res, finish(c, l, &file, opt.Core, &res)
+	t := &taking{target: target, opt: opt, id: id, page: page, file: &file, res: &res}
+	err = t.run(ctx)
+	return res, err
 }
 
-// copyMemory starts the workers and returns when they are through or the budget
-// is spent; in that case they still have to be waited for.
-func copyMemory(ctx context.Context, f *frozen, id identity, page *pages, file *os.File, most int64, res *Result) (layout, *copier, error) {
-	all, dropped, err := readMappings(f.target.PID)
+// taking is one capture under way.
+type taking struct {
+	target Target
+	opt    Options
+	id     identity
+	page   *pages
+	file   **os.File // the core, nil when no memory is copied
+	res    *Result
+	start  time.Duration // of the pause, CLOCK_BOOTTIME
+}
+
+// run freezes the target and goes down the ladder: a twin, which is copied while
+// the target runs on; else a copy while it stands.
+func (t *taking) run(ctx context.Context) error {
+	t.start = clock.Boot()
+	if ctx.Err() != nil {
+		return fmt.Errorf("cannot freeze process %d: the budget was spent before: %w", t.target.PID, ctx.Err())
+	}
+	f, err := freeze(ctx, t.target)
+	if err == nil {
+		t.res.Freeze.Threads = len(f.threads)
+		// The pid could have passed to another process before it was stopped.
+		_, err = t.target.Identify()
+	}
+	if err != nil || *t.file == nil {
+		t.release(f)
+		t.tell()
+		if err == nil {
+			t.res.Freeze.Method = "stop"
+		}
+		return err
+	}
+	if twin := t.makeTwin(f); twin != nil {
+		return t.byTwin(f, twin)
+	}
+	return t.byCopy(ctx, f)
+}
+
+// makeTwin returns nil when there is none, and notes why.
+func (t *taking) makeTwin(f *frozen) *twin {
+	if t.opt.NoTwin {
+		t.refuse(snapshot.RungTwin, "it was not asked for")
+		return nil
+	}
+	twin, err := f.makeTwin()
+	if err != nil {
+		t.refuse(snapshot.RungTwin, err.Error())
+		return nil
+	}
+	return twin
+}
+
+func (t *taking) refuse(rung, why string) {
+	t.res.Freeze.Refused = append(t.res.Freeze.Refused, snapshot.Refusal{Rung: rung, Reason: strings.TrimPrefix(why, errNoTwin.Error()+": ")})
+}
+
+// release frees the target. What was known of its threads stays known.
+func (t *taking) release(f *frozen) []*thread {
+	threads := slices.Clone(f.threads)
+	f.release()
+	t.res.Freeze.Pause = snapshot.SecondsOf(clock.Boot() - t.start)
+	t.res.Threads = positions(threads)
+	return threads
+}
+
+// tell says that the target may be killed now.
+func (t *taking) tell() {
+	if t.opt.Released != nil {
+		t.opt.Released()
+	}
+}
+
+// twinTime bounds the copy of a twin, which nothing waits for.
+const twinTime = 5 * time.Minute
+
+// byTwin copies the twin while the target runs on, or dies.
+func (t *taking) byTwin(f *frozen, twin *twin) error {
+	defer twin.end()
+	threads := t.release(f)
+	if t.opt.Twin != nil {
+		t.opt.Twin(twin.pid)
+	}
+	if err := twin.empty(f); err != nil {
+		t.res.Missing = append(t.res.Missing, err.Error())
+	}
+	t.tell()
+	ctx, cancel := context.WithTimeout(context.Background(), twinTime)
+	defer cancel()
+	page := openPages(twin.pid)
+	defer page.close()
+	l, c, err := copyMemory(ctx, twin.pid, 1, threads, t.id, page, *t.file, t.opt.MaxBytes, t.res)
+	if err != nil {
+		return err
+	}
+	c.wait()
+	t.res.Freeze.Method = snapshot.RungTwin
+	return finish(c, l, t.file, t.opt.Core, t.res)
+}
+
+// byCopy copies the target while it stands.
+func (t *taking) byCopy(ctx context.Context, f *frozen) error {
+	l, c, err := copyMemory(ctx, t.target.PID, workers, f.threads, t.id, t.page, *t.file, t.opt.MaxBytes, t.res)
+	t.release(f)
+	t.tell()
+	if err != nil {
+		return err
+	}
+	c.wait()
+	t.res.Freeze.Method = snapshot.RungCopy
+	return finish(c, l, t.file, t.opt.Core, t.res)
+}
+
+// copyMemory starts the workers and returns when they are through or the time is
+// up; in that case they still have to be waited for.
+func copyMemory(ctx context.Context, pid, workers int, threads []*thread, id identity, page *pages, file *os.File, most int64, res *Result) (layout, *copier, error) {
+	all, dropped, err := readMappings(pid)
 	if err != nil {
 		return layout{}, nil, err
 	}
@@ -138,13 +224,13 @@ func copyMemory(ctx context.Context, f *frozen, id identity, page *pages, file *
 			wanted = append(wanted, m)
 		}
 	}
-	l := plan(encodeNotes(id, leaderFirst(f.threads, id.pid)), wanted)
+	l := plan(encodeNotes(id, leaderFirst(threads, id.pid)), wanted)
 	pieces := l.pieces(page)
 	if most <= 0 {
 		most = 1<<63 - 1
 	}
-	c := newCopier(f.target.PID, file, most)
-	c.start(pieces)
+	c := newCopier(pid, file, most)
+	c.start(pieces, workers)
 	select {
 	case <-c.done:
 	case <-ctx.Done():

@@ -42,7 +42,7 @@ func newCopier(pid int, file *os.File, limit int64) *copier {
 }
 
 // start copies all pieces; done is closed when all workers have ended.
-func (c *copier) start(pieces []piece) {
+func (c *copier) start(pieces []piece, workers int) {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {

@@ -309,7 +309,7 @@ func (t *tracer) copy(ctx context.Context, f *frozen) error {
 	defer func() { discard(file) }()
 	page := openPages(t.target.PID)
 	defer page.close()
-	l, c, err := copyMemory(ctx, f, identify(t.target.PID), page, file, t.opt.MaxBytes, &t.res.Result)
+	l, c, err := copyMemory(ctx, t.target.PID, workers, f.threads, identify(t.target.PID), page, file, t.opt.MaxBytes, &t.res.Result)
 	if err != nil {
 		return err
 	}
