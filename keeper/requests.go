@@ -107,7 +107,7 @@ func (k *Keeper) handle(req request, m protocol.Message) {
 func (k *Keeper) handleNamed(m protocol.Message) error {
 	switch m.Type {
 	case protocol.TKill:
-		return with(m, func(b protocol.Kill) error { return k.onKill(b.ID) })
+		return with(m, k.onKill)
 	case protocol.TMain:
 		return with(m, k.onMain)
 	case protocol.TOrder:
@@ -312,10 +312,14 @@ func wrap(what string, err error) error {
 	return nil
 }
 
-func (k *Keeper) onKill(id string) error {
-	c, err := k.find(id)
+func (k *Keeper) onKill(b protocol.Kill) error {
+	c, err := k.find(b.ID)
 	if err != nil {
 		return err
+	}
+	for _, pid := range b.Spare[:min(len(b.Spare), protocol.MaxSpared)] {
+		// One that cannot be spared is killed, and its copy says so.
+		_ = c.tree.Spare(pid)
 	}
 	c.again = false
 	k.killChild(c)

@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/vigil-supervisor/vigil/internal/cgroup"
@@ -19,6 +20,8 @@ type tree interface {
 	Wait(ctx context.Context) error
 	// Left lists who is still there.
 	Left() []int
+	// Spare has a process not count as one of the tree.
+	Spare(pid int) error
 	// Path is the cgroup's directory, or empty.
 	Path() string
 	Remove()
@@ -41,6 +44,15 @@ func (t cgroupTree) Left() []int {
 		return nil
 	}
 	return pids
+}
+
+// Spare moves the process to the group above, where no service is.
+func (t cgroupTree) Spare(pid int) error {
+	above, err := cgroup.Open(filepath.Dir(t.group.Path()))
+	if err != nil {
+		return err
+	}
+	return above.Take(pid)
 }
 
 // Remove gives the directory back; one that is not empty stays and is tried

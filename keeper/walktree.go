@@ -90,5 +90,16 @@ func (t *walkTree) Left() []int {
 	return pids
 }
 
+func (t *walkTree) Spare(pid int) error {
+	p, err := proctree.Read(pid)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.service.Spare(p)
+	return nil
+}
+
 func (t *walkTree) Path() string { return "" }
 func (t *walkTree) Remove()      {}

@@ -29,6 +29,9 @@ type Progress struct {
 	Stage  string `json:"stage"`            // one of the Stage constants
 	Error  string `json:"error,omitempty"`  // with failed
 	Reason string `json:"reason,omitempty"` // why the result is partial
+	// Twin, with released, is the pid of a copy of the target that is still being
+	// read: it must not be killed with the target.
+	Twin int `json:"twin,omitempty"`
 }
 
 // Stages of a capture.

@@ -8,7 +8,9 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
@@ -81,6 +83,9 @@ func helperEnvironment() []string {
 	return env
 }
 
+// twinTime bounds the copy of a twin; the helper's own bound is less.
+const twinTime = 6 * time.Minute
+
 // maxProgress bounds one line of progress and the number of them.
 const maxProgress = 64 << 10
 
@@ -101,6 +106,9 @@ func (j *job) readProgress(f *os.File) {
 func (j *job) onProgress(p snapshot.Progress) {
 	if j.over {
 		return
+	}
+	if j.twin = p.Twin; j.twin != 0 {
+		j.deadline = clock.Boot() + twinTime // nothing waits for the copy
 	}
 	switch p.Stage {
 	case snapshot.StageReleased, snapshot.StageDone:

@@ -54,6 +54,7 @@ type job struct {
 	onFree   func(failure string)           // of a snapshot: the target runs on
 	onDone   func(snapshot.Incident, error) // of a snapshot: all is over
 	released bool                           // the target is free
+	twin     int                            // pid of its twin, which the helper reads; 0: there is none
 	deadline time.Duration
 	stderr   *tailBuffer // the helper's last words
 	over     bool
@@ -286,7 +287,7 @@ func (q *jobs) goOn(s *Supervisor) {
 func (j *job) helperOver(why string) {
 	q := &j.s.jobs
 	delete(q.running, j.helper)
-	j.helper, j.deadline = "", 0
+	j.helper, j.deadline, j.twin = "", 0, 0
 	if why != "" {
 		j.missing("stacks: " + why)
 		j.s.log.Warn(j.incident.Service+": "+why, zap.String("incident", j.incident.ID))

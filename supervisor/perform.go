@@ -23,7 +23,7 @@ func (v *service) perform(a lifecycle.Action) {
 		v.endTracer(v.sendStop)
 	case lifecycle.ActionKillTree:
 		v.noteKill()
-		v.s.ask(protocol.TKill, protocol.Kill{ID: v.id()})
+		v.s.ask(protocol.TKill, protocol.Kill{ID: v.id(), Spare: v.twins()})
 	case lifecycle.ActionOrder:
 		v.s.ask(protocol.TOrder, protocol.Order{ID: v.id(), Again: a.Again && v.mayOrder()})
 	case lifecycle.ActionCapture:
@@ -82,6 +82,16 @@ func (v *service) takeJob() *job {
 	j := v.prepared
 	v.prepared = nil
 	return j
+}
+
+// twins are copies of the process that are being read.
+func (v *service) twins() (pids []int) {
+	for _, j := range v.s.jobs.all {
+		if j.v == v && j.twin != 0 {
+			pids = append(pids, j.twin)
+		}
+	}
+	return pids
 }
 
 // captured: the freeze is over, well or not.

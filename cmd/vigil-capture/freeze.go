@@ -30,6 +30,7 @@ type freezing struct {
 	tell    progress
 	report  snapshot.Capture
 	free    bool
+	twin    int // pid of the twin that is being copied
 }
 
 func freeze(args []string) error {
@@ -108,7 +109,7 @@ func (f *freezing) copyMemory(ctx context.Context) error {
 	}
 	start := clock.Boot()
 	res, err := capture.Take(ctx, f.target, capture.Options{
-		Core: filepath.Join(f.dir, snapshot.FileCore), MaxBytes: f.maxCore, Released: f.release,
+		Core: filepath.Join(f.dir, snapshot.FileCore), MaxBytes: f.maxCore, Released: f.release, Twin: func(pid int) { f.twin = pid },
 	})
 	res.Freeze.Budget = f.report.Freeze.Budget
 	f.report.Freeze = res.Freeze
@@ -130,7 +131,7 @@ func (f *freezing) copyMemory(ctx context.Context) error {
 func (f *freezing) release() {
 	if !f.free {
 		f.free = true
-		f.tell.tell(snapshot.StageReleased, "", nil)
+		f.tell.say(snapshot.Progress{Stage: snapshot.StageReleased, Twin: f.twin})
 	}
 }
 

@@ -16,6 +16,10 @@ func (p progress) tell(stage, reason string, err error) {
 	if err != nil {
 		line.Error = err.Error()
 	}
-	data, _ := json.Marshal(line) // three strings
+	p.say(line)
+}
+
+func (p progress) say(line snapshot.Progress) {
+	data, _ := json.Marshal(line) // strings and a number
 	_, _ = p.to.Write(append(data, '\n'))
 }

@@ -229,3 +229,11 @@ func (g Group) wait(ctx context.Context, done func() (bool, error)) error {
 		}
 	}
 }
+
+// Take moves a process into the group, out of the one it is in.
+func (g Group) Take(pid int) error {
+	if err := g.write("cgroup.procs", strconv.Itoa(pid)); err != nil {
+		return fmt.Errorf("cannot move process %d to cgroup %s: %w", pid, g.path, err)
+	}
+	return nil
+}

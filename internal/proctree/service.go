@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -16,6 +17,7 @@ type Service struct {
 	// sessions holds the leaders of the service's own sessions. A session id is
 	// a pid, which is not reused while a member of the session lives.
 	sessions map[int]uint64
+	spared   map[int]uint64 // by pid: the ticks of those that do not count
 }
 
 // AnyParent, as the reaper, says that nobody knows where orphans went to: every
@@ -26,12 +28,24 @@ const AnyParent = 0
 // "NAME=value", in the environment that they were started with, and whose
 // orphans go to the process reaper, the child subreaper.
 func NewService(marker string, reaper int) *Service {
-	return &Service{marker: marker, reaper: reaper, known: map[int]Process{}, sessions: map[int]uint64{}}
+	return &Service{marker: marker, reaper: reaper, known: map[int]Process{}, sessions: map[int]uint64{}, spared: map[int]uint64{}}
 }
 
 // Started records a process that was started for the service.
 func (s *Service) Started(p Process) {
 	s.record(p)
+}
+
+// Spare has a process not count as one of the service from now on: a copy of one
+// of them that somebody else made, and ends.
+func (s *Service) Spare(p Process) {
+	s.spared[p.PID] = p.Ticks
+	delete(s.known, p.PID)
+}
+
+func (s *Service) isSpared(p Process) bool {
+	ticks, ok := s.spared[p.PID]
+	return ok && ticks == p.Ticks
 }
 
 // record remembers p, and its session if p leads one: then all members of the
@@ -51,6 +65,7 @@ func (s *Service) Update(all Snapshot) []Process {
 	s.forget(all)
 	for {
 		found := all.Descendants(s.roots(all)...)
+		found = slices.DeleteFunc(found, s.isSpared)
 		fresh := false
 		for _, p := range found {
 			if _, ok := s.known[p.PID]; !ok {
@@ -69,7 +84,7 @@ func (s *Service) Update(all Snapshot) []Process {
 func (s *Service) roots(all Snapshot) []int {
 	var pids []int
 	for pid, p := range all {
-		if pid == s.reaper || pid == 1 {
+		if pid == s.reaper || pid == 1 || s.isSpared(p) {
 			continue
 		}
 		_, known := s.known[pid]
@@ -98,6 +113,11 @@ func (s *Service) forget(all Snapshot) {
 	for _, p := range all {
 		if s.inSession(p) {
 			members[p.SID] = true
+		}
+	}
+	for pid, ticks := range s.spared {
+		if all[pid].Ticks != ticks {
+			delete(s.spared, pid)
 		}
 	}
 	for sid := range s.sessions {

@@ -187,8 +187,12 @@ type Signal struct {
 
 // Kill ends a whole tree by SIGKILL.
 type Kill struct {
-	ID string `json:"id"`
+	ID    string `json:"id"`
+	Spare []int  `json:"spare,omitempty"` // at most MaxSpared: twins of a process of the tree, made to be copied
 }
+
+// MaxSpared bounds the processes that a Kill spares.
+const MaxSpared = 16
 
 // Main makes another process of the same tree the one whose end counts
 // (MAINPID= of sd_notify).
