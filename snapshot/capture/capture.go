@@ -87,8 +87,11 @@ func take(ctx context.Context, target Target, opt Options) (res Result, err erro
 	id := identify(target.PID) // before the pause
 	page := openPages(target.PID)
 	defer page.close()
-
-	t := &taking{target: target, opt: opt, id: id, page: page, file: &file, res: &res}
+	var code returnCode
+	if opt.Core != "" && !opt.NoTwin {
+		code = findReturnCode(target.PID)
+	}
+	t := &taking{target: target, opt: opt, id: id, code: code, page: page, file: &file, res: &res}
 	err = t.run(ctx)
 	return res, err
 }
@@ -98,6 +101,7 @@ type taking struct {
 	target Target
 	opt    Options
 	id     identity
+	code   returnCode
 	page   *pages
 	file   **os.File // the core, nil when no memory is copied
 	res    *Result
@@ -137,7 +141,7 @@ func (t *taking) makeTwin(f *frozen) *twin {
 		t.refuse(snapshot.RungTwin, "it was not asked for")
 		return nil
 	}
-	twin, err := f.makeTwin()
+	twin, err := f.makeTwin(t.code)
 	if err != nil {
 		t.refuse(snapshot.RungTwin, err.Error())
 		return nil

@@ -284,15 +284,124 @@ func TestTakeLosesNoSignal(t *testing.T) {
 	t.Logf("%d captures", <-done)
 }
 
+// kills is how often a helper is killed at any moment: 200 in a soak.
+func kills() int {
+	if os.Getenv("VIGIL_SOAK") != "" {
+		return 200
+	}
+	return 40
+}
+
+// unharmed checks that nothing is left of a helper that was killed: no twin, no
+// thread with all signals blocked.
+func unharmed(t *testing.T, pid int) {
+	t.Helper()
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no twin", func() error {
+		links, err := filepath.Glob("/proc/[0-9]*/exe")
+		if err != nil {
+			return err
+		}
+		for _, link := range links {
+			own, err := os.Readlink(link)
+			if err == nil && own == exe && link != fmt.Sprintf("/proc/%d/exe", pid) {
+				return fmt.Errorf("%s is %s", link, exe)
+			}
+		}
+		return nil
+	})
+	tids, err := threadIDs(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no thread with all signals blocked", func() error {
+		for _, tid := range tids {
+			if mask := statusField(tid, "SigBlk:"); mask == "fffffffffffbfeff" {
+				return fmt.Errorf("thread %d of %v", tid, tids)
+			}
+		}
+		return nil
+	})
+}
+
+func eventually(t *testing.T, what string, ask func() error) {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("waited in vain for %s: %v", what, err)
+		}
+	}
+}
+
 func TestKilledHelperFreesTheTarget(t *testing.T) {
 	c := run(t, "ready", []string{"TARGET_IDLE=500"}, fixture(t))
 	core := filepath.Join(t.TempDir(), "core")
-	for range 40 {
+	for i := range kills() {
 		helper := run(t, "up", []string{roleEnv + "=capture", fmt.Sprintf("CAPTURE_TEST_PID=%d", c.pid), "CAPTURE_TEST_CORE=" + core}, os.Args[0])
 		// Not synchronisation: the moment of death shall be any.
 		<-time.After(time.Duration(rand.IntN(12_000)) * time.Microsecond)
 		helper.kill()
 		free(t, c.pid)
+		unharmed(t, c.pid)
 		c.answers(t)
+		if err := syscall.Kill(c.pid, unix.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(t, fmt.Sprintf("usr1 %d", i+1))
 	}
+}
+
+// TestTwin: the target runs on, or dies, while its twin is read; the twin holds
+// nothing that the next instance needs.
+func TestTwin(t *testing.T) {
+	c := run(t, "ready", []string{"TARGET_IDLE=500", "TARGET_THREADS=20"}, fixture(t))
+	core := filepath.Join(t.TempDir(), "core")
+	twins := 0
+	res, err := Take(t.Context(), Target{PID: c.pid}, Options{
+		Core: core,
+		Twin: func(pid int) {
+			if twins = pid; pid == c.pid || statusField(pid, "State:") == "" {
+				t.Errorf("the twin is %d", pid)
+			}
+		},
+		Released: func() {
+			entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", twins))
+			if err != nil || len(entries) > 0 {
+				t.Errorf("the twin has %d descriptors: %v", len(entries), err)
+			}
+			c.kill() // it is dead before its copy begins
+		},
+	})
+	if err != nil || res.Freeze.Method != "twin" || !res.Core || len(res.Missing) > 0 || len(res.Freeze.Refused) > 0 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if _, tids, err := OwnerOf(core); err != nil || len(tids) != res.Freeze.Threads {
+		t.Errorf("%d threads in the core, %d were frozen: %v", len(tids), res.Freeze.Threads, err)
+	}
+	if statusField(twins, "State:") != "" && !strings.HasPrefix(statusField(twins, "State:"), "Z") {
+		t.Error("the twin lives")
+	}
+}
+
+// TestTakeWithoutTwin: the next rung, and why.
+func TestTakeWithoutTwin(t *testing.T) {
+	c := run(t, "ready", nil, fixture(t))
+	res, err := Take(t.Context(), Target{PID: c.pid}, Options{Core: filepath.Join(t.TempDir(), "core"), NoTwin: true})
+	if err != nil || res.Freeze.Method != "copy" || len(res.Freeze.Refused) != 1 || res.Freeze.Refused[0].Rung != "twin" {
+		t.Errorf("%+v, %v", res, err)
+	}
+	free(t, c.pid)
+	c.answers(t)
 }

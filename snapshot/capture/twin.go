@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,25 +26,28 @@ var errNoTwin = errors.New("capture: no twin")
 
 // makeTwin makes the twin of a frozen process. Whatever happens, the thread that
 // made it is as it was before. The caller frees the target, then calls empty.
-func (f *frozen) makeTwin() (*twin, error) {
+func (f *frozen) makeTwin(code returnCode) (*twin, error) {
 	if !canTwin {
 		return nil, fmt.Errorf("%w: it is not made on this processor architecture, where it was never tried", errNoTwin)
 	}
-	lead, call, err := f.chooseLead()
+	if err := code.usable(f.threads, f.target.PID); err != nil {
+		return nil, err
+	}
+	lead, err := f.chooseLead()
 	if err != nil {
 		return nil, err
 	}
 	// With CLONE_PARENT the twin is a child of the target's parent: the target's
 	// own waits do not see it. The init of a pid namespace may not have siblings
 	// (EINVAL, clone(2)).
-	pid, err := f.clone(lead, call, unix.CLONE_PARENT|uintptr(unix.SIGCHLD))
+	pid, err := f.clone(lead, code, unix.CLONE_PARENT|uintptr(unix.SIGCHLD))
 	if errors.Is(err, unix.EINVAL) {
-		pid, err = f.clone(lead, call, 0)
+		pid, err = f.clone(lead, code, 0)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: clone was refused: %w", errNoTwin, err)
 	}
-	t := &twin{pid: pid, call: call}
+	t := &twin{pid: pid, call: code.call}
 	// It has stopped before its first instruction, since its maker is traced.
 	if _, err := f.await(pid); err != nil {
 		t.end()
@@ -58,90 +60,59 @@ func (f *frozen) makeTwin() (*twin, error) {
 	return t, nil
 }
 
-// sysFutex waits for a word in memory; a wait that ends for no reason is nothing
-// to any caller (futex(2)).
-const sysFutex = unix.SYS_FUTEX
-
-// chooseLead finds the thread that is made to call clone, and a system call
-// instruction. Best is one that waits for a futex: should we be killed in the
-// middle, what it sees is a wait that ended for no reason.
-func (f *frozen) chooseLead() (lead *thread, call uint64, err error) {
+// chooseLead finds the thread that is made to call clone: best one that waits for
+// a futex. Should we be killed in the middle, it waits again.
+func (f *frozen) chooseLead() (lead *thread, err error) {
 	best := 0
 	for _, t := range f.threads {
 		if t.deliver != 0 || len(t.regs) != registers {
 			continue
 		}
-		rank, at := 1, uint64(0)
-		if nr := syscallOf(t.regs); nr >= 0 {
-			if at = pcOf(t.regs) - uint64(len(callInstruction)); f.holdsCall(at) {
-				rank = 2
-				if nr == sysFutex {
-					rank = 3
-				}
-			}
+		rank := 1
+		switch nr := syscallOf(t.regs); {
+		case nr == unix.SYS_FUTEX:
+			rank = 3
+		case nr >= 0:
+			rank = 2
 		}
 		if rank > best {
-			best, lead, call = rank, t, at
+			best, lead = rank, t
 		}
 	}
 	if lead == nil {
-		return nil, 0, fmt.Errorf("%w: a signal is on its way to each of its threads", errNoTwin)
+		return nil, fmt.Errorf("%w: a signal is on its way to each of its threads", errNoTwin)
 	}
-	if best == 1 {
-		call, err = f.findCall()
-	}
-	return lead, call, err
-}
-
-func (f *frozen) holdsCall(at uint64) bool {
-	var b [len(callInstruction)]byte
-	return readMemory(f.target.PID, at, b[:]) == len(b) && string(b[:]) == callInstruction
-}
-
-// findCall looks for a system call instruction in the vdso, which every process
-// has unless its kernel was told otherwise.
-func (f *frozen) findCall() (uint64, error) {
-	all, _, err := readMappings(f.target.PID)
-	if err != nil {
-		return 0, err
-	}
-	for _, m := range all {
-		if m.path != "[vdso]" || m.end-m.start > 1<<20 {
-			continue
-		}
-		text := make([]byte, m.end-m.start)
-		text = text[:readMemory(f.target.PID, m.start, text)]
-		if i := strings.Index(string(text), callInstruction); i >= 0 {
-			return m.start + uint64(i), nil
-		}
-	}
-	return 0, fmt.Errorf("%w: no thread is in a system call, and there is no vdso to call one from", errNoTwin)
+	return lead, nil
 }
 
 // clone makes the lead call clone(2), and puts it back to where it was.
-func (f *frozen) clone(lead *thread, call uint64, flags uintptr) (pid int, err error) {
+func (f *frozen) clone(lead *thread, code returnCode, flags uintptr) (pid int, err error) {
 	mask, err := signalMask(lead.tid)
+	if err != nil {
+		return 0, err
+	}
+	sp, err := code.prepare(f.target.PID, lead, mask)
 	if err != nil {
 		return 0, err
 	}
 	if err := ptrace(unix.PTRACE_SETOPTIONS, lead.tid, 0, unix.PTRACE_O_TRACEFORK|unix.PTRACE_O_TRACECLONE|unix.PTRACE_O_TRACEVFORK); err != nil {
 		return 0, err
 	}
-	if err := setSignalMask(lead.tid, ^uint64(0)); err != nil {
+	// In this order: a thread that has the registers puts its mask back too.
+	if err := setRegisters(lead.tid, withStack(withCall(lead.regs, code.call, unix.SYS_CLONE, flags, twinStack), sp)); err != nil {
 		return 0, err
 	}
-	pid, err = f.callClone(lead, call, flags)
+	if err := setSignalMask(lead.tid, ^uint64(0)); err != nil {
+		return 0, errors.Join(err, setRegisters(lead.tid, lead.regs))
+	}
+	pid, err = f.callClone(lead)
 	// Back to where a stop is inside the kernel's delivery of signals: only there
 	// do registers that say "in a system call" have it called again.
 	err = errors.Join(err, f.restore(lead, mask))
 	return pid, err
 }
 
-func (f *frozen) callClone(lead *thread, call uint64, flags uintptr) (pid int, err error) {
-	regs := withCall(lead.regs, call, unix.SYS_CLONE, flags, twinStack)
-	if err := setRegisters(lead.tid, regs); err != nil {
-		return 0, err
-	}
+func (f *frozen) callClone(lead *thread) (pid int, err error) {
 	for entered := false; ; {
 		if err := ptrace(unix.PTRACE_SYSCALL, lead.tid, 0, 0); err != nil {
 			return 0, err
@@ -202,8 +173,7 @@ func (f *frozen) restore(lead *thread, mask uint64) error {
 }
 
 // await waits for the next stop of one thread. It has no limit: a thread in the
-// middle of an injected call cannot be left to itself. Who is killed instead
-// leaves a wait for a futex that ended for no reason, at best.
+// middle of an injected call cannot be left to itself, but by our death.
 func (f *frozen) await(tid int) (unix.WaitStatus, error) {
 	var status unix.WaitStatus
 	for {
@@ -318,3 +288,4 @@ const (
 )
 
 func pcOf(regs []byte) uint64 { return binary.LittleEndian.Uint64(regs[pcAt:]) }
+func spOf(regs []byte) uint64 { return binary.LittleEndian.Uint64(regs[spAt:]) }
