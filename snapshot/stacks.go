@@ -77,7 +77,8 @@ type Variable struct {
 }
 
 // Wait is one edge of the wait-for graph: a goroutine or thread, by its id,
-// that waits for another.
+// that waits for another. A waiter can have several: it waits for all of those
+// without Any, and for one of those with Any.
 type Wait struct {
 	Waiter  int64  `json:"waiter"`
 	Kind    string `json:"kind"`            // "sync.Mutex.Lock", "chan receive", "monitor", "java.util.concurrent.locks.ReentrantLock", ...
@@ -85,6 +86,7 @@ type Wait struct {
 	Name    string `json:"name,omitempty"`  // of the lock, where it is known: "a.mu", a class of Java
 	Holder  int64  `json:"holder"`          // 0 when unknown
 	Certain bool   `json:"certain"`         // false: the holder is inferred
+	Any     bool   `json:"any,omitempty"`   // an alternative: a case of a select, one of several who could send
 	Place   *Place `json:"place,omitempty"` // where the goroutine's own code waits
 }
 

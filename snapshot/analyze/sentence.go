@@ -36,53 +36,24 @@ func Sentence(cause snapshot.Cause, verdict string, stacks *snapshot.Stacks) str
 // out.
 func Finding(s snapshot.Stacks) string {
 	if len(s.Deadlocks) > 0 {
-		return deadlock(s, s.Deadlocks[0])
+		return Deadlock(s, s.Deadlocks[0])
 	}
 	for _, g := range s.Groups {
 		frame, own := OwnFrame(g.Frames)
-		if !own || g.System || !waits(g) || (!IsLock(g.WaitReason) && g.Count < 2) {
+		if !own || g.System || g.Idle != "" || !waits(g) || (!IsLock(g.WaitReason) && g.Count < 2) {
 			continue
 		}
-		return fmt.Sprintf("%s in %s waiting in %s", count(g.Count, "goroutine"), place(frame.Place), g.WaitReason)
+		return fmt.Sprintf("%s in %s waiting in %s", count(g.Count, groupNoun(s.Runtime)), place(frame.Place), g.WaitReason)
 	}
 	return ""
 }
 
-func deadlock(s snapshot.Stacks, c snapshot.Cycle) string {
-	edges := map[int64]snapshot.Wait{}
-	for _, w := range s.Waits {
-		edges[w.Waiter] = w
+// groupNoun is what a group's members are; stacks of unknown origin are Go's.
+func groupNoun(runtime string) string {
+	if runtime == "" {
+		return "goroutine"
 	}
-	if len(c.Members) == 0 {
-		return ""
-	}
-	first := edges[c.Members[0]]
-	likely := ""
-	if !c.Certain {
-		likely = "likely "
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %sdeadlocked on %s: %d", count(len(c.Members), "goroutine"), likely, lockName(first.Kind), c.Members[0])
-	if first.Place != nil {
-		fmt.Fprintf(&b, " (%s)", place(*first.Place))
-	}
-	for i, g := range c.Members[1:] {
-		word := ", which waits for "
-		if i == 0 {
-			word = " waits for "
-		}
-		if i == maxNamed {
-			fmt.Fprintf(&b, "%s... (%d more)", word, len(c.Members)-1-i)
-			break
-		}
-		fmt.Fprintf(&b, "%s%d", word, g)
-	}
-	if len(c.Members) == 1 {
-		b.WriteString(" waits for itself")
-	} else {
-		fmt.Fprintf(&b, ", which waits for %d", c.Members[0])
-	}
-	return b.String()
+	return noun(runtime)
 }
 
 // lockName is the type of a lock of a wait reason: "sync.Mutex.Lock" -> "sync.Mutex".
