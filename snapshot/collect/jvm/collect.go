@@ -1,0 +1,158 @@
+package jvm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vigil-supervisor/vigil/internal/clock"
+	"github.com/vigil-supervisor/vigil/internal/limited"
+	"github.com/vigil-supervisor/vigil/snapshot"
+)
+
+// Rungs of this package, in the order in which they are tried.
+const (
+	RungAttach = "jattach"
+	RungJcmd   = "jcmd"
+	RungSignal = "sigquit"
+	RungJhsdb  = "jhsdb"
+)
+
+// Options say which JVM is asked, and how.
+type Options struct {
+	PID    int
+	Budget time.Duration // of everything
+	Output []string      // regular files that its output goes to, for SIGQUIT; what descriptor 1 is, is known
+	Rungs  []string      // those that may be used; nil: all
+	_      struct{}
+}
+
+// Result is what it said.
+type Result struct {
+	Stacks  *snapshot.Stacks        // nil: there are none
+	Report  *snapshot.RuntimeReport // nil: it could not be asked
+	Dump    []byte                  // in its own words
+	Ran     []snapshot.Ran
+	Missing []string
+}
+
+// collection is one run.
+type collection struct {
+	opt    Options
+	target target
+	res    Result
+}
+
+// Shares of the budget, in percent. Who answers at all does so in less than
+// half a second.
+var rungs = []struct {
+	name  string
+	share int
+	ask   func(*collection, context.Context) ([]byte, error)
+}{
+	{RungAttach, 40, (*collection).byAttach},
+	{RungJcmd, 20, (*collection).byJcmd},
+	{RungSignal, 25, (*collection).bySignal},
+	{RungJhsdb, 100, (*collection).byJhsdb},
+}
+
+// Collect asks a JVM for its threads, its heap and its safepoints. The result
+// holds what there was, and in Ran and Missing why there is not more.
+func Collect(ctx context.Context, opt Options) Result {
+	c := &collection{opt: opt}
+	ctx, cancel := context.WithTimeout(ctx, opt.Budget)
+	defer cancel()
+	var err error
+	if c.target, err = lookAt(opt.PID); err != nil {
+		c.res.Ran = append(c.res.Ran, snapshot.Ran{Name: "jvm", Result: "failed", Reason: err.Error()})
+		c.res.Missing = append(c.res.Missing, "threads of the JVM: it cannot be asked: "+err.Error())
+		c.report(ctx)
+		return c.res
+	}
+	for _, r := range rungs {
+		if opt.Rungs != nil && !slices.Contains(opt.Rungs, r.name) {
+			continue
+		}
+		if c.try(ctx, r.name, time.Duration(r.share)*opt.Budget/100, r.ask) {
+			break
+		}
+	}
+	if c.res.Stacks == nil {
+		var why []string
+		for _, r := range c.res.Ran {
+			why = append(why, r.Name+": "+r.Reason)
+		}
+		c.res.Missing = append(c.res.Missing, "threads of the JVM: "+strings.Join(why, "; "))
+	}
+	c.report(ctx)
+	return c.res
+}
+
+// try uses one rung.
+func (c *collection) try(ctx context.Context, name string, limit time.Duration, ask func(*collection, context.Context) ([]byte, error)) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	start := clock.Boot()
+	text, err := ask(c, ctx)
+	ran := snapshot.Ran{Name: name, Result: "ok", Bytes: int64(len(text))}
+	ran.Cost = snapshot.SecondsOf(clock.Boot() - start)
+	d, found := parse(text)
+	if err == nil && !found {
+		if d, found = parseJhsdb(text); !found {
+			err = fmt.Errorf("there is no thread dump in what it said: %.100q", text)
+		}
+	}
+	if err != nil {
+		ran.Result, ran.Reason = "failed", err.Error()
+	} else {
+		c.res.Stacks, c.res.Dump = stacksOf(d, name), text
+		c.res.Stacks.PID, c.res.Stacks.Taken = c.opt.PID, time.Now().UTC()
+		c.res.Report = &snapshot.RuntimeReport{Schema: snapshot.SchemaVersion, PID: c.opt.PID, Runtime: "jvm", Version: d.version, Notes: d.notes}
+	}
+	c.res.Ran = append(c.res.Ran, ran)
+	return err == nil
+}
+
+// maxLines bounds each part of a report.
+const maxLines = 256
+
+// report asks one that answers for its heap. Its counters can be read whatever
+// it does.
+func (c *collection) report(ctx context.Context) {
+	start := clock.Boot()
+	ran := snapshot.Ran{Name: "jvm-report", Result: "ok"}
+	if c.res.Report == nil {
+		c.res.Report = &snapshot.RuntimeReport{Schema: snapshot.SchemaVersion, PID: c.opt.PID, Runtime: "jvm"}
+	}
+	r := c.res.Report
+	counters, err := c.target.readCounters()
+	if err != nil {
+		r.Notes = append(r.Notes, err.Error())
+	}
+	r.Safepoint = safepoints(counters)
+	if c.res.Stacks != nil && c.res.Stacks.Source == RungAttach {
+		heap, err := c.target.command(ctx, "GC.heap_info")
+		if err != nil {
+			ran.Result, ran.Reason = "partial", err.Error()
+		}
+		r.Heap = linesOf(heap)
+	} else {
+		r.Notes = append(r.Notes, "heap: only a JVM that answers by its attach protocol tells of it")
+	}
+	ran.Cost = snapshot.SecondsOf(clock.Boot() - start)
+	c.res.Ran = append(c.res.Ran, ran)
+}
+
+func linesOf(text []byte) (lines []string) {
+	for line := range strings.Lines(strings.ToValidUTF8(string(text), "?")) {
+		line = strings.TrimSpace(line)
+		if line != "" && len(lines) < maxLines {
+			lines = append(lines, snapshot.MaskURLs(line[:min(len(line), 512)]))
+		}
+	}
+	return lines
+}
+
+func readLimited(path string, limit int64) ([]byte, error) { return limited.ReadFile(path, limit) }

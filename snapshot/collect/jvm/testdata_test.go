@@ -1,0 +1,39 @@
+package jvm
+
+const deadlockJava = `
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.*;
+public class Deadlock {
+  static final Object a = new Object(), b = new Object();
+  static final ReentrantLock left = new ReentrantLock(), right = new ReentrantLock();
+  static void grab(CountDownLatch both, Object first, Object second) {
+    synchronized (first) {
+      meet(both);
+      synchronized (second) { }
+    }
+  }
+  static void take(CountDownLatch both, Lock first, Lock second) {
+    first.lock();
+    meet(both);
+    second.lock();
+  }
+  static void meet(CountDownLatch both) {
+    both.countDown();
+    try { both.await(); } catch (InterruptedException e) { throw new RuntimeException(e); }
+  }
+  static void start(String name, Runnable r) { Thread t = new Thread(r, name); t.setDaemon(true); t.start(); }
+  static void behind() { synchronized (a) { } }
+  public static void main(String[] args) throws Exception {
+    CountDownLatch one = new CountDownLatch(2), two = new CountDownLatch(2);
+    start("grabs a \"then\" b", () -> grab(one, a, b));
+    start("grabs b then a", () -> grab(one, b, a));
+    start("takes left", () -> take(two, left, right));
+    start("takes right", () -> take(two, right, left));
+    one.await(); two.await();
+    for (int i = 0; i < Integer.parseInt(args[0]); i++) start("behind-" + i, Deadlock::behind);
+    System.out.println("ready");
+    System.out.flush();
+    new CountDownLatch(1).await();
+  }
+}
+`
