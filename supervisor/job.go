@@ -25,28 +25,29 @@ import (
 // analyse, complete. File work happens on goroutines of the job; every step
 // comes back to the loop.
 type job struct {
-	s         *Supervisor
-	v         *service // nil when the configuration does not have it any more
-	incident  snapshot.Incident
-	stage     stage
-	live      bool   // it captures a process that lives; else it looks at an end
-	verdict   string // the sentence before the analysis adds to it
-	pid       int
-	ticks     uint64
-	exe       string
-	runtime   string
-	workDir   string    // of the service, where its core is
-	startWall time.Time // of the instance
-	capture   captureRules
-	inst      *logs.Instance
-	readers   []*logs.Reader
-	moments   []snapshot.Moment // before v's timeline; at the end, all
-	pidfd     *os.File          // of the target, for a capture
-	own       string            // directory of the keeper's capture of a supervisor; "": it is a service's
-	takenUp   bool              // a former supervisor began it
-	traceDir  string            // of the permanent tracer of its instance; "": there is none
-	farewell  bool              // its target is to end by itself, and how it does belongs to the incident
-	endBy     time.Duration     // until then that end is waited for; 0: not yet
+	s          *Supervisor
+	v          *service // nil when the configuration does not have it any more
+	incident   snapshot.Incident
+	stage      stage
+	live       bool   // it captures a process that lives; else it looks at an end
+	verdict    string // the sentence before the analysis adds to it
+	pid        int
+	ticks      uint64
+	exe        string
+	runtime    string
+	outputFile string    // that its output goes to; "": none
+	workDir    string    // of the service, where its core is
+	startWall  time.Time // of the instance
+	capture    captureRules
+	inst       *logs.Instance
+	readers    []*logs.Reader
+	moments    []snapshot.Moment // before v's timeline; at the end, all
+	pidfd      *os.File          // of the target, for a capture
+	own        string            // directory of the keeper's capture of a supervisor; "": it is a service's
+	takenUp    bool              // a former supervisor began it
+	traceDir   string            // of the permanent tracer of its instance; "": there is none
+	farewell   bool              // its target is to end by itself, and how it does belongs to the incident
+	endBy      time.Duration     // until then that end is waited for; 0: not yet
 
 	writing  *store.Writing
 	core     string                         // a core that the kernel wrote; "" when vigil-capture did
@@ -90,7 +91,7 @@ func (v *service) newJob(a lifecycle.Action) *job {
 	j := &job{
 		s: v.s, v: v, stage: stageBegin, live: a.Kind == lifecycle.ActionCapture, verdict: sentence,
 		inst: v.inst, readers: v.readers, runtime: v.runtime, exe: v.exe,
-		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), startWall: v.startWall,
+		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), outputFile: v.output.Path(), startWall: v.startWall,
 		farewell: v.life.Farewell && a.Kind == lifecycle.ActionCapture && a.Cause != snapshot.CauseRequested,
 		capture:  captureRules{Budget: v.captureBudget(), Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables},
 	}
@@ -170,6 +171,9 @@ func (j *job) startFreeze() {
 	var files []*os.File
 	if j.pidfd != nil {
 		args, files = append(args, "--pidfd", "3"), []*os.File{j.pidfd}
+	}
+	if j.outputFile != "" {
+		args = append(args, "--output", j.outputFile)
 	}
 	j.stage, j.deadline = stageCapture, clock.Boot()+j.capture.Budget+5*time.Second
 	j.startHelper(helperCapture, args, files)

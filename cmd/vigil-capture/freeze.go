@@ -26,6 +26,7 @@ type freezing struct {
 	dir     string
 	budget  time.Duration
 	maxCore int64
+	outputs files
 	core    bool // copy memory also of a program that is not Go
 	tell    progress
 	report  snapshot.Capture
@@ -43,6 +44,7 @@ func freeze(args []string) error {
 	set.DurationVar(&f.budget, "budget", 2*time.Second, "most time until the target is free again")
 	fd := set.Int("progress-fd", 1, "descriptor for progress, JSON lines")
 	set.Int64Var(&f.maxCore, "max-core", 0, "most bytes of memory to copy; 0 is no limit")
+	set.Var(&f.outputs, "output", "regular file that its output goes to; may be given again")
 	set.BoolVar(&f.core, "core", false, "copy memory also of a program that is not Go")
 	if err := parse(set, args); err != nil {
 		return err
@@ -83,9 +85,10 @@ func (f *freezing) run() error {
 	if f.report.Program, err = process.Program(target.PID); err != nil {
 		f.missing("what the program is: %v", err)
 	}
+	words, asked := f.askRuntime(ctx)
 	if f.report.Program.Runtime == process.RuntimeGo || f.core {
 		err = f.copyMemory(ctx)
-	} else {
+	} else if !asked {
 		f.missing("%s", advice(f.report.Program.Runtime, target.PID))
 		f.ran("freeze", clock.Boot(), 0, "the memory of a program that is not Go is copied only with --core", "skipped")
 	}
@@ -94,6 +97,9 @@ func (f *freezing) run() error {
 		return err
 	}
 	if err := writeJSON(filepath.Join(f.dir, snapshot.FileProcess), seen); err != nil {
+		return err
+	}
+	if err := f.keep(words); err != nil {
 		return err
 	}
 	return writeJSON(filepath.Join(f.dir, snapshot.FileCapture), f.report)
