@@ -29,6 +29,7 @@ var errUsage = errors.New("wrong usage")
 const usage = `usage: vigil-capture freeze  --pid P --dir DIR [--start-ticks N] [--pidfd FD] [--budget 2s] [--progress-fd FD] [--max-core BYTES] [--core] [--output FILE]...
        vigil-capture analyze --dir DIR [--exe PATH] [--core FILE [--pid P]] [--budget 60s] [--memory BYTES] [--max-goroutines N] [--no-variables] [--keep-core]
        vigil-capture trace   --pid P --dir DIR [--start-ticks N] [--budget 2s] [--progress-fd FD] [--max-core BYTES]
+       vigil-capture doctor
        vigil-capture version`
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -46,6 +47,8 @@ func run(args []string) int {
 		err = analyse(args[1:])
 	case "trace":
 		err = trace(args[1:])
+	case "doctor":
+		err = doctor(args[1:])
 	case "version":
 		fmt.Printf("vigil-capture %s, schema %d\n", version(), snapshot.SchemaVersion)
 	case "help", "-h", "--help":

@@ -91,7 +91,7 @@ func (a *app) newRoot() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.upCommand(), a.checkCommand(), a.statusCommand(),
 		a.askCommand(startAsk), a.askCommand(stopAsk), a.askCommand(restartAsk),
-		a.snapshotCommand(), a.reloadCommand(), a.reopenCommand(), a.signalCommand(), a.signalsCommand(),
+		a.snapshotCommand(), a.doctorCommand(), a.reloadCommand(), a.reopenCommand(), a.signalCommand(), a.signalsCommand(),
 		a.logsCommand(), a.eventsCommand(), a.incidentsCommand(), a.versionCommand(),
 		a.supervisorCommand(),
 	)
