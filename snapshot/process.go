@@ -32,6 +32,7 @@ type Process struct {
 	Maps        []string  `json:"maps,omitempty"` // lines of /proc/PID/maps, at most MaxMaps
 	Threads     []Thread  `json:"threads"`        // at most MaxThreads
 	ThreadCount int       `json:"thread_count"`
+	Masked      []Masked  `json:"masked,omitempty"`
 	Denied      []string  `json:"denied,omitempty"` // "stack: permission denied (needs CAP_SYS_ADMIN)"
 }
 

@@ -44,10 +44,16 @@ func lastWord(name string) string {
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
 // MaskArguments returns a copy of a command line with the values of secret
-// options masked: --password=x, -password x, PASSWORD=x, and the password of a
-// URL (scheme://user:password@host).
+// options masked: --password=x, -password x, PASSWORD=x; and what looks secret by
+// itself, see MaskText.
 func MaskArguments(args []string) []string {
-	out := make([]string, len(args))
+	out, _ := ReportArguments(args)
+	return out
+}
+
+// ReportArguments masks as MaskArguments does, and reports what.
+func ReportArguments(args []string) (out []string, masked []Masked) {
+	out = make([]string, len(args))
 	next := false
 	for i, a := range args {
 		name, _, assigned := strings.Cut(a, "=")
@@ -56,28 +62,44 @@ func MaskArguments(args []string) []string {
 		switch {
 		case next && !dashed:
 			out[i] = Mask
+			masked = AddMasked(masked, "command", args[i-1], RuleName)
 		case assigned && secret:
 			out[i] = name + "=" + Mask
+			masked = AddMasked(masked, "command", name, RuleName)
 		default:
-			out[i] = MaskURLs(a)
+			var rule string
+			if out[i], rule = MaskText(a); rule != "" {
+				masked = AddMasked(masked, "command", "", rule)
+			}
 		}
 		next = dashed && !assigned && secret
 	}
-	return out
+	return out, masked
 }
 
 // MaskEnvironment returns a copy of NAME=value pairs with secret values masked.
 func MaskEnvironment(env []string) []string {
-	out := make([]string, len(env))
-	for i, e := range env {
-		name, _, ok := strings.Cut(e, "=")
-		if ok && LooksSecret(name) {
-			out[i] = name + "=" + Mask
-			continue
-		}
-		out[i] = MaskURLs(e)
-	}
+	out, _ := ReportEnvironment(env)
 	return out
+}
+
+// ReportEnvironment masks as MaskEnvironment does, and reports what.
+func ReportEnvironment(env []string) (out []string, masked []Masked) {
+	out = make([]string, len(env))
+	for i, e := range env {
+		name, value, ok := strings.Cut(e, "=")
+		if !ok {
+			name, value = "", e
+		}
+		shown, rule := MaskValue(name, value)
+		if out[i] = shown; ok {
+			out[i] = name + "=" + shown
+		}
+		if rule != "" {
+			masked = AddMasked(masked, "environment", name, rule)
+		}
+	}
+	return out, masked
 }
 
 // MaskURLs hides the password in every scheme://user:password@host of s. A scheme without a

@@ -164,7 +164,8 @@ func outputOf(inst *logs.Instance) string {
 	}
 	var b strings.Builder
 	for _, l := range inst.Lines(-1) {
-		fmt.Fprintf(&b, "%s %s %s\n", l.Wall.UTC().Format("2006-01-02T15:04:05.000Z"), l.Stream, l.Text)
+		text, _ := snapshot.MaskText(l.Text)
+		fmt.Fprintf(&b, "%s %s %s\n", l.Wall.UTC().Format("2006-01-02T15:04:05.000Z"), l.Stream, text)
 	}
 	return b.String()
 }

@@ -39,7 +39,8 @@ func (a *app) incidentsCommand() *cobra.Command {
 		RunE:    a.do(func(*cobra.Command, []string) error { return a.listIncidents(f) }),
 	}
 	f.add(cmd)
-	cmd.AddCommand(a.incidentsListCommand(), a.incidentsShowCommand(), a.incidentsPruneCommand())
+	cmd.AddCommand(a.incidentsListCommand(), a.incidentsShowCommand(), a.incidentsDiffCommand(), a.incidentsExportCommand(),
+		a.incidentsPinCommand(true), a.incidentsPinCommand(false), a.incidentsPruneCommand())
 	return cmd
 }
 

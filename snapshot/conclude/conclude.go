@@ -23,9 +23,29 @@ func (e Evidence) Merge(i *snapshot.Incident) {
 			Missing(i, m)
 		}
 	}
+	if e.Process != nil {
+		i.Masked = append(i.Masked, e.Process.Masked...)
+	}
+	if e.Stacks != nil {
+		i.Masked = append(i.Masked, maskedVariables(*e.Stacks)...)
+	}
 	for _, p := range e.Problems {
 		Missing(i, p)
 	}
+}
+
+// maskedVariables counts the variables that are not shown.
+func maskedVariables(s snapshot.Stacks) (list []snapshot.Masked) {
+	for _, g := range s.Groups {
+		for _, f := range g.Frames {
+			for _, v := range slices.Concat(f.Arguments, f.Locals) {
+				if v.Masked {
+					list = snapshot.AddMasked(list, "variables", v.Name, snapshot.RuleName)
+				}
+			}
+		}
+	}
+	return list
 }
 
 // Missing adds a sentence, once.

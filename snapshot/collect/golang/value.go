@@ -18,7 +18,7 @@ func tidy(v *api.Variable) {
 	v.Unreadable = unreadable(v.Unreadable)
 	switch {
 	case v.Kind == reflect.String:
-		masked := snapshot.MaskURLs(v.Value)
+		masked, _ := snapshot.MaskText(v.Value)
 		v.Len += int64(len(masked) - len(v.Value)) // else it would read as cut
 		v.Value = masked
 	case isInteger(v.Kind):

@@ -149,10 +149,15 @@ func linesOf(text []byte) (lines []string) {
 	for line := range strings.Lines(strings.ToValidUTF8(string(text), "?")) {
 		line = strings.TrimSpace(line)
 		if line != "" && len(lines) < maxLines {
-			lines = append(lines, snapshot.MaskURLs(line[:min(len(line), 512)]))
+			lines = append(lines, masked(line[:min(len(line), 512)]))
 		}
 	}
 	return lines
 }
 
 func readLimited(path string, limit int64) ([]byte, error) { return limited.ReadFile(path, limit) }
+
+func masked(line string) string {
+	shown, _ := snapshot.MaskText(line)
+	return shown
+}

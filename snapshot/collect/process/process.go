@@ -77,8 +77,10 @@ func (r reader) basics(st procfs.ProcStat) {
 		}
 	}
 	o.Exe, o.Cwd = r.link("exe"), r.link("cwd")
-	o.Command = snapshot.MaskArguments(r.zeroTerminated("cmdline"))
-	o.Environment = snapshot.MaskEnvironment(r.zeroTerminated("environ"))
+	var more []snapshot.Masked
+	o.Command, o.Masked = snapshot.ReportArguments(r.zeroTerminated("cmdline"))
+	o.Environment, more = snapshot.ReportEnvironment(r.zeroTerminated("environ"))
+	o.Masked = append(o.Masked, more...)
 	o.Limits = r.lines("limits", 64)
 	o.Cgroup = strings.TrimSpace(r.text("cgroup"))
 	o.OOMScore, _ = strconv.Atoi(strings.TrimSpace(r.text("oom_score")))
