@@ -27,9 +27,10 @@ func (a *app) incidentsExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export ID",
 		Short: "Write an incident to a file, whole or in another form",
-		Long: "Write an incident to a file: all of its files as one ID.tar.zst, or its stacks in another\n" +
-			"form. --share is for others: it leaves out variables, values of the environment, output\n" +
-			"and memory, gives network addresses other names, and says what it removed.",
+		Long: "Write an incident to a file: all of its files as one ID.tar.zst, or its stacks in\n" +
+			"another form. --share is for others: it leaves out variables, values of the\n" +
+			"environment, output and memory, gives network addresses other names, and says what it\n" +
+			"removed.",
 		Example: "  vigil incidents export last\n  vigil incidents export last --pprof -o hang.pb.gz && go tool pprof -top hang.pb.gz",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
