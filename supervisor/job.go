@@ -234,7 +234,7 @@ func (j *job) haveCore(found foundCore) {
 	if found.missing != "" {
 		j.missing(found.missing)
 	}
-	if found.path == "" || j.s.opt.CaptureHelper == "" || j.runtime != "go" {
+	if found.path == "" || j.s.opt.CaptureHelper == "" || j.runtime == "jvm" {
 		j.finish()
 		return
 	}
@@ -275,7 +275,7 @@ func (q *jobs) goOn(s *Supervisor) {
 	q.analysing = j
 	args := []string{helperAnalyse, "--dir", j.writing.Dir(), "--budget", j.capture.Analysis.String(), "--pid", strconv.Itoa(j.pid)}
 	if j.core != "" {
-		args = append(args, "--core", j.core, "--exe", j.exe)
+		args = append(args, "--core", j.core, "--exe", j.exe, "--runtime", j.runtime)
 	}
 	if j.capture.KeepCore {
 		args = append(args, "--keep-core")

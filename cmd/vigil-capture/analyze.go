@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,11 +18,14 @@ import (
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/capture"
 	"github.com/vigil-supervisor/vigil/snapshot/collect/golang"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/native"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/process"
 )
 
 // analysis is one run of the analyze command.
 type analysis struct {
 	dir, exe, core string
+	runtime        string
 	pid            int
 	budget         time.Duration
 	memory         int64
@@ -41,6 +45,7 @@ func analyse(args []string) error {
 	set.Int64Var(&a.memory, "memory", 2<<30, "most bytes of memory")
 	set.IntVar(&a.opt.MaxGoroutines, "max-goroutines", 100_000, "most goroutines to read")
 	set.BoolVar(&a.opt.NoVariables, "no-variables", false, "stacks only")
+	set.StringVar(&a.runtime, "runtime", process.RuntimeGo, "what kind of program the core is of")
 	set.BoolVar(&a.keepCore, "keep-core", false, "keep DIR/core")
 	if err := parse(set, args); err != nil {
 		return err
@@ -83,7 +88,7 @@ func (a *analysis) run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.budget)
 	defer cancel()
 	start := clock.Boot()
-	stacks, missing, err := golang.Collect(ctx, a.opt)
+	stacks, missing, err := a.read(ctx)
 	cost := snapshot.SecondsOf(clock.Boot() - start)
 	if ctx.Err() != nil {
 		missing = append(missing, fmt.Sprintf("the time of %v was up", a.budget))
@@ -95,6 +100,25 @@ func (a *analysis) run() error {
 		}
 	}
 	return a.close(err, err != nil || stacks.Unwound == 0)
+}
+
+// read reads the core: of Go every goroutine, of others every thread.
+func (a *analysis) read(ctx context.Context) (snapshot.Stacks, []string, error) {
+	if a.report.Program.Runtime != "" {
+		a.runtime = a.report.Program.Runtime
+	}
+	if a.runtime == process.RuntimeGo {
+		return golang.Collect(ctx, a.opt)
+	}
+	r, err := native.Collect(ctx, native.Options{Core: a.opt.Core, Exe: a.opt.Exe, Budget: a.budget, Runtime: a.runtime})
+	a.report.Ran = append(a.report.Ran, r.Ran...)
+	if err == nil && r.Stacks == nil {
+		err = errors.New(strings.Join(r.Missing, "; "))
+	}
+	if err != nil {
+		return snapshot.Stacks{}, nil, err
+	}
+	return *r.Stacks, r.Missing, nil
 }
 
 // judge records how the reading went. The limits that every reading has are

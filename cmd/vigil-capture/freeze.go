@@ -85,12 +85,9 @@ func (f *freezing) run() error {
 	if f.report.Program, err = process.Program(target.PID); err != nil {
 		f.missing("what the program is: %v", err)
 	}
-	words, asked := f.askRuntime(ctx)
+	words := f.askRuntime(ctx)
 	if f.report.Program.Runtime == process.RuntimeGo || f.core {
 		err = f.copyMemory(ctx)
-	} else if !asked {
-		f.missing("%s", advice(f.report.Program.Runtime, target.PID))
-		f.ran("freeze", clock.Boot(), 0, "the memory of a program that is not Go is copied only with --core", "skipped")
 	}
 	f.release()
 	if errors.Is(err, capture.ErrGone) || errors.Is(err, capture.ErrReused) {
@@ -155,17 +152,15 @@ func (f *freezing) ran(name string, start time.Duration, bytes int64, reason, re
 	})
 }
 
-// advice says what would give more about a program that is not Go.
-func advice(runtime string, pid int) string {
+// advice says what would give more of a runtime, "" where nothing would.
+func advice(runtime string) string {
 	switch runtime {
-	case process.RuntimeJVM:
-		return fmt.Sprintf("user stacks: this is a JVM; `jcmd %d Thread.print` would name the Java threads", pid)
 	case process.RuntimePython:
-		return "user stacks: this is Python; faulthandler.register(signal.SIGUSR1) in the program would show its threads"
+		return "frames of Python: faulthandler.register(signal.SIGUSR1, all_threads=True) in the program, and capture.dump_signal, would show them"
 	case process.RuntimeNode:
-		return "user stacks: this is Node; running it with --report-on-signal would give a report"
+		return "frames of JavaScript: node --report-on-signal, and capture.dump_signal, would show them"
 	}
-	return fmt.Sprintf("user stacks: this is a native program; `eu-stack -p %d` or gdb would show them", pid)
+	return ""
 }
 
 func writeJSON(path string, v any) error {

@@ -295,8 +295,11 @@ func TestNotGo(t *testing.T) {
 	dir := t.TempDir()
 	mustHelp(t, "freeze", "--pid", fmt.Sprint(cmd.Process.Pid), "--dir", dir)
 	r := read[snapshot.Capture](t, dir, snapshot.FileCapture)
-	if r.Program.Runtime != "native" || r.Core != "" || len(r.Missing) == 0 || !strings.Contains(r.Missing[0], "eu-stack") {
+	if r.Program.Runtime != "native" || r.Core != "" || r.Freeze.Method != snapshot.RungRuntime || len(r.Missing) > 0 {
 		t.Errorf("capture %+v", r)
+	}
+	if s := read[snapshot.Stacks](t, dir, snapshot.FileStacks); s.Total != 1 || len(s.Groups) != 1 || len(s.Groups[0].Frames) == 0 {
+		t.Errorf("stacks %+v", s)
 	}
 	p := read[snapshot.Process](t, dir, snapshot.FileProcess)
 	if len(p.Threads) != 1 || p.Threads[0].TID != cmd.Process.Pid || p.Threads[0].Comm != "sleep" || !slices.Contains(p.Environment, "API_TOKEN=***") {

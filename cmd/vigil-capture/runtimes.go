@@ -9,6 +9,7 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/atomicfile"
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/collect/jvm"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/native"
 	"github.com/vigil-supervisor/vigil/snapshot/collect/process"
 )
 
@@ -23,7 +24,7 @@ type said struct {
 
 // askRuntime has the process say what it does, where it can: before anything
 // else is done to it.
-func (f *freezing) askRuntime(ctx context.Context) (said, bool) {
+func (f *freezing) askRuntime(ctx context.Context) said {
 	left := f.budget
 	if end, ok := ctx.Deadline(); ok {
 		left = time.Until(end)
@@ -31,9 +32,19 @@ func (f *freezing) askRuntime(ctx context.Context) (said, bool) {
 	switch f.report.Program.Runtime {
 	case process.RuntimeJVM:
 		r := jvm.Collect(ctx, jvm.Options{PID: f.target.PID, Budget: left, Output: f.outputs})
-		return said{r.Stacks, r.Report, r.Dump, r.Ran, r.Missing}, true
+		return said{r.Stacks, r.Report, r.Dump, r.Ran, r.Missing}
+	case process.RuntimeGo:
+		return said{} // its goroutines are in its memory
+	default:
+		r, err := native.Collect(ctx, native.Options{PID: f.target.PID, StartTicks: f.target.StartTicks, Budget: left, Runtime: f.report.Program.Runtime})
+		if err != nil {
+			r.Missing = append(r.Missing, err.Error())
+		}
+		if how := advice(f.report.Program.Runtime); how != "" {
+			r.Missing = append(r.Missing, how)
+		}
+		return said{r.Stacks, r.Report, r.Dump, r.Ran, r.Missing}
 	}
-	return said{}, false
 }
 
 // keep writes what was said.
