@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vigil-supervisor/vigil/internal/atomicfile"
 	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/snapshot"
@@ -112,7 +114,7 @@ func (f *freezing) copyMemory(ctx context.Context) error {
 	}
 	start := clock.Boot()
 	res, err := capture.Take(ctx, f.target, capture.Options{
-		Core: filepath.Join(f.dir, snapshot.FileCore), MaxBytes: f.maxCore, Released: f.release, Twin: func(pid int) { f.twin = pid },
+		Core: filepath.Join(f.dir, snapshot.FileCore), MaxBytes: f.mostBytes(), Released: f.release, Twin: func(pid int) { f.twin = pid },
 	})
 	res.Freeze.Budget = f.report.Freeze.Budget
 	f.report.Freeze = res.Freeze
@@ -128,6 +130,20 @@ func (f *freezing) copyMemory(ctx context.Context) error {
 	}
 	f.ran("freeze", start, res.Freeze.Bytes, reason, result)
 	return err
+}
+
+// mostBytes is what was asked for, and never so much that others find the disk
+// full.
+func (f *freezing) mostBytes() int64 {
+	var fs unix.Statfs_t
+	if unix.Statfs(f.dir, &fs) != nil {
+		return f.maxCore
+	}
+	room := max(int64(fs.Bavail)*fs.Bsize*8/10, 1)
+	if f.maxCore == 0 {
+		return room
+	}
+	return min(f.maxCore, room)
 }
 
 // release tells, once, that the target is free.

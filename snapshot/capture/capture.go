@@ -169,6 +169,9 @@ func (t *taking) tell() {
 	}
 }
 
+// maxFileNotes bounds the mappings of files that a core names.
+const maxFileNotes = 4096
+
 // twinTime bounds the copy of a twin, which nothing waits for.
 const twinTime = 5 * time.Minute
 
@@ -221,11 +224,16 @@ func copyMemory(ctx context.Context, pid, workers int, threads []*thread, id ide
 	}
 	var wanted []mapping
 	for _, m := range all {
-		if m.path != "" && m.path == id.exePath {
-			id.exe = append(id.exe, m)
+		if m.inode != 0 && strings.HasPrefix(m.path, "/") && len(id.exe) < maxFileNotes {
+			id.exe = append(id.exe, m) // a debugger finds libraries by them
 		}
-		if m.wanted() {
+		switch {
+		case m.wanted():
 			wanted = append(wanted, m)
+		case m.isHead():
+			head := m
+			head.end = m.start + pageSize
+			wanted = append(wanted, head)
 		}
 	}
 	l := plan(encodeNotes(id, leaderFirst(threads, id.pid)), wanted)

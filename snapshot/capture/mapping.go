@@ -67,6 +67,12 @@ func readMappings(pid int) (list []mapping, dropped int, err error) {
 	return list, dropped, nil
 }
 
+// isHead reports whether a mapping begins with the head of a file, where debuggers
+// look for its build id. The kernel's own cores have that page too, core(5).
+func (m mapping) isHead() bool {
+	return m.inode != 0 && m.offset == 0 && m.perm[0] == 'r' && m.perm[1] == '-' && strings.HasPrefix(m.path, "/")
+}
+
 // wanted reports whether a core holds the mapping: what the program wrote and
 // nobody shares, and the vdso, without which stacks in it do not unwind.
 func (m mapping) wanted() bool {

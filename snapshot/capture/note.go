@@ -22,7 +22,7 @@ type identity struct {
 	comm    string
 	auxv    []byte
 	exePath string    // as /proc/PID/exe and /proc/PID/maps show it
-	exe     []mapping // the mappings of the executable
+	exe     []mapping // the mappings of files: the executable and its libraries
 }
 
 // encodeNotes writes the note segment. The first thread is the current one.
