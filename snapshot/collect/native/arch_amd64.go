@@ -4,6 +4,9 @@ import "golang.org/x/sys/unix"
 
 const sysFutex = unix.SYS_FUTEX
 
+// pthreadTID is the offset of the TID in struct pthread.
+const pthreadTID = 0x2d0
+
 // registers are those that a walk over frame pointers starts from.
 func registers(r *unix.PtraceRegs) (pc, sp, fp, lr uint64) { return r.Rip, r.Rsp, r.Rbp, 0 }
 

@@ -8,6 +8,9 @@ import (
 
 const sysFutex = unix.SYS_FUTEX
 
+// pthreadTID is the offset of the TID in struct pthread.
+const pthreadTID = 0xd0
+
 // registers are those that a walk over frame pointers starts from: x29 is the
 // frame pointer, x30 the return address of a leaf (AAPCS64).
 func registers(r *unix.PtraceRegs) (pc, sp, fp, lr uint64) {
