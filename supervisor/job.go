@@ -17,6 +17,7 @@ import (
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/conclude"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/lifecycle"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
 )
@@ -36,6 +37,7 @@ type job struct {
 	exe        string
 	runtime    string
 	outputFile string    // that its output goes to; "": none
+	cgroup     string    // of the instance; "": it has none of its own
 	workDir    string    // of the service, where its core is
 	startWall  time.Time // of the instance
 	capture    captureRules
@@ -69,6 +71,7 @@ type captureRules struct {
 	Analysis time.Duration `json:"analysis"`
 	KeepCore bool          `json:"keep_core,omitempty"`
 	Values   bool          `json:"values,omitempty"`
+	Signal   string        `json:"signal,omitempty"`
 }
 
 // jobs are the jobs under way.
@@ -91,9 +94,9 @@ func (v *service) newJob(a lifecycle.Action) *job {
 	j := &job{
 		s: v.s, v: v, stage: stageBegin, live: a.Kind == lifecycle.ActionCapture, verdict: sentence,
 		inst: v.inst, readers: v.readers, runtime: v.runtime, exe: v.exe,
-		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), outputFile: v.output.Path(), startWall: v.startWall,
+		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), outputFile: v.output.Path(), cgroup: v.started.Cgroup, startWall: v.startWall,
 		farewell: v.life.Farewell && a.Kind == lifecycle.ActionCapture && a.Cause != snapshot.CauseRequested,
-		capture:  captureRules{Budget: v.captureBudget(), Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables},
+		capture:  captureRules{Budget: v.captureBudget(), Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables, Signal: dumpSignal(v.cfg)},
 	}
 	if v.stall != nil && v.stall.instance == v.started.Instance && a.Cause != snapshot.CauseRequested {
 		j.suspicion, v.stall = v.stall, nil
@@ -114,6 +117,14 @@ func (v *service) newJob(a lifecycle.Action) *job {
 	v.s.jobs.all = append(v.s.jobs.all, j)
 	j.save()
 	return j
+}
+
+// dumpSignal is the name of the signal at which a program prints its stacks.
+func dumpSignal(cfg config.Service) string {
+	if cfg.Capture.DumpSignal == 0 {
+		return ""
+	}
+	return "SIG" + strings.TrimPrefix(config.SignalName(cfg.Capture.DumpSignal), "SIG")
 }
 
 // begin opens the incident, then goes on in the loop.
@@ -174,6 +185,15 @@ func (j *job) startFreeze() {
 	}
 	if j.outputFile != "" {
 		args = append(args, "--output", j.outputFile)
+	}
+	if j.capture.Signal != "" {
+		args = append(args, "--dump-signal", j.capture.Signal)
+	}
+	if j.cgroup != "" {
+		args = append(args, "--cgroup", j.cgroup)
+	}
+	if j.onFree == nil && !j.farewell {
+		args = append(args, "--lethal")
 	}
 	j.stage, j.deadline = stageCapture, clock.Boot()+j.capture.Budget+5*time.Second
 	j.startHelper(helperCapture, args, files)

@@ -29,7 +29,10 @@ type freezing struct {
 	budget  time.Duration
 	maxCore int64
 	outputs files
-	core    bool // copy memory also of a program that is not Go
+	signal  string // at which the program prints its stacks
+	lethal  bool   // it is ended afterwards anyway
+	cgroup  string // of the service
+	core    bool   // copy memory also of a program that is not Go
 	tell    progress
 	report  snapshot.Capture
 	free    bool
@@ -46,6 +49,9 @@ func freeze(args []string) error {
 	set.DurationVar(&f.budget, "budget", 2*time.Second, "most time until the target is free again")
 	fd := set.Int("progress-fd", 1, "descriptor for progress, JSON lines")
 	set.Int64Var(&f.maxCore, "max-core", 0, "most bytes of memory to copy; 0 is no limit")
+	set.StringVar(&f.signal, "dump-signal", "", "signal at which the program prints its stacks, as SIGUSR1")
+	set.BoolVar(&f.lethal, "lethal", false, "it is ended afterwards anyway: it may end by what it is asked")
+	set.StringVar(&f.cgroup, "cgroup", "", "directory of the cgroup of its service")
 	set.Var(&f.outputs, "output", "regular file that its output goes to; may be given again")
 	set.BoolVar(&f.core, "core", false, "copy memory also of a program that is not Go")
 	if err := parse(set, args); err != nil {
@@ -88,6 +94,10 @@ func (f *freezing) run() error {
 		f.missing("what the program is: %v", err)
 	}
 	words := f.askRuntime(ctx)
+	family, failed := f.family(ctx)
+	if failed != nil {
+		f.missing("the other processes of the service: %v", failed)
+	}
 	if f.report.Program.Runtime == process.RuntimeGo || f.core {
 		err = f.copyMemory(ctx)
 	}
@@ -100,6 +110,11 @@ func (f *freezing) run() error {
 	}
 	if err := f.keep(words); err != nil {
 		return err
+	}
+	if family != nil {
+		if err := writeJSON(filepath.Join(f.dir, snapshot.FileTree), family); err != nil {
+			return err
+		}
 	}
 	return writeJSON(filepath.Join(f.dir, snapshot.FileCapture), f.report)
 }
@@ -166,17 +181,6 @@ func (f *freezing) ran(name string, start time.Duration, bytes int64, reason, re
 	f.report.Ran = append(f.report.Ran, snapshot.Ran{
 		Name: name, Result: result, Cost: snapshot.SecondsOf(clock.Boot() - start), Bytes: bytes, Reason: reason,
 	})
-}
-
-// advice says what would give more of a runtime, "" where nothing would.
-func advice(runtime string) string {
-	switch runtime {
-	case process.RuntimePython:
-		return "frames of Python: faulthandler.register(signal.SIGUSR1, all_threads=True) in the program, and capture.dump_signal, would show them"
-	case process.RuntimeNode:
-		return "frames of JavaScript: node --report-on-signal, and capture.dump_signal, would show them"
-	}
-	return ""
 }
 
 func writeJSON(path string, v any) error {

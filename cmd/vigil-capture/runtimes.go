@@ -7,10 +7,14 @@ import (
 	"time"
 
 	"github.com/vigil-supervisor/vigil/internal/atomicfile"
+	"github.com/vigil-supervisor/vigil/internal/clock"
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/collect/jvm"
 	"github.com/vigil-supervisor/vigil/snapshot/collect/native"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/node"
 	"github.com/vigil-supervisor/vigil/snapshot/collect/process"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/python"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/tree"
 )
 
 // said is what the runtime of a process, or a debugger, said of it.
@@ -22,29 +26,75 @@ type said struct {
 	missing []string
 }
 
-// askRuntime has the process say what it does, where it can: before anything
-// else is done to it.
-func (f *freezing) askRuntime(ctx context.Context) said {
-	left := f.budget
-	if end, ok := ctx.Deadline(); ok {
-		left = time.Until(end)
-	}
-	switch f.report.Program.Runtime {
-	case process.RuntimeJVM:
-		r := jvm.Collect(ctx, jvm.Options{PID: f.target.PID, Budget: left, Output: f.outputs})
-		return said{r.Stacks, r.Report, r.Dump, r.Ran, r.Missing}
-	case process.RuntimeGo:
-		return said{} // its goroutines are in its memory
-	default:
-		r, err := native.Collect(ctx, native.Options{PID: f.target.PID, StartTicks: f.target.StartTicks, Budget: left, Runtime: f.report.Program.Runtime})
+// asking is how a process is asked: the main one of a service may be sent the
+// signals that its configuration names.
+type asking struct {
+	pid     int
+	ticks   uint64
+	budget  time.Duration
+	outputs []string
+	signal  string // at which it prints its stacks; "": what is known of its runtime
+	lethal  bool   // it may end by that
+}
+
+// ask has a process say what it does, where it can, or a debugger look.
+func ask(ctx context.Context, runtime string, a asking) said {
+	fail := func(missing []string, err error) []string {
 		if err != nil {
-			r.Missing = append(r.Missing, err.Error())
+			missing = append(missing, err.Error())
 		}
-		if how := advice(f.report.Program.Runtime); how != "" {
-			r.Missing = append(r.Missing, how)
-		}
-		return said{r.Stacks, r.Report, r.Dump, r.Ran, r.Missing}
+		return missing
 	}
+	switch runtime {
+	case process.RuntimeJVM:
+		r := jvm.Collect(ctx, jvm.Options{PID: a.pid, Budget: a.budget, Output: a.outputs})
+		return said{r.Stacks, r.Report, r.Dump, r.Ran, r.Missing}
+	case process.RuntimePython:
+		r, err := python.Collect(ctx, python.Options{PID: a.pid, StartTicks: a.ticks, Budget: a.budget, Output: a.outputs, Signal: a.signal, Lethal: a.lethal})
+		return said{r.Stacks, r.Report, r.Dump, r.Ran, fail(r.Missing, err)}
+	case process.RuntimeNode:
+		r, err := node.Collect(ctx, node.Options{PID: a.pid, StartTicks: a.ticks, Budget: a.budget, Signal: a.signal})
+		return said{r.Stacks, r.Report, r.Dump, r.Ran, fail(r.Missing, err)}
+	}
+	r, err := native.Collect(ctx, native.Options{PID: a.pid, StartTicks: a.ticks, Budget: a.budget, Runtime: runtime})
+	return said{r.Stacks, r.Report, r.Dump, r.Ran, fail(r.Missing, err)}
+}
+
+// askRuntime asks the target, unless it is Go: its goroutines are in its memory.
+func (f *freezing) askRuntime(ctx context.Context) said {
+	if f.report.Program.Runtime == process.RuntimeGo {
+		return said{}
+	}
+	return ask(ctx, f.report.Program.Runtime, asking{
+		pid: f.target.PID, ticks: f.target.StartTicks, budget: left(ctx), outputs: f.outputs, signal: f.signal, lethal: f.lethal,
+	})
+}
+
+// left is the time until the deadline of a context that has one.
+func left(ctx context.Context) time.Duration {
+	end, _ := ctx.Deadline()
+	return max(time.Until(end), time.Millisecond)
+}
+
+// family looks at the other processes of the service. They end with it, so this
+// comes before.
+func (f *freezing) family(ctx context.Context) (*snapshot.Tree, error) {
+	start := clock.Boot()
+	r, err := tree.Collect(ctx, tree.Options{
+		PID: f.target.PID, StartTicks: f.target.StartTicks, Cgroup: f.cgroup, Budget: left(ctx),
+		Stacks: func(ctx context.Context, pid int, program snapshot.Program) (*snapshot.Stacks, []string) {
+			s := ask(ctx, program.Runtime, asking{pid: pid, budget: left(ctx)})
+			return s.stacks, s.missing
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r.Tree == nil || r.Tree.Count == 0 {
+		return nil, nil
+	}
+	f.ran("tree", start, 0, strings.Join(r.Tree.Missing, "; "), "partial")
+	return r.Tree, nil
 }
 
 // keep writes what was said.
@@ -54,7 +104,9 @@ func (f *freezing) keep(s said) error {
 		f.missing("%s", m)
 	}
 	if s.stacks != nil {
-		f.report.Freeze.Method = snapshot.RungRuntime
+		if f.report.Freeze.Method == "none" {
+			f.report.Freeze.Method = snapshot.RungRuntime
+		}
 		if err := writeJSON(filepath.Join(f.dir, snapshot.FileStacks), s.stacks); err != nil {
 			return err
 		}

@@ -146,8 +146,11 @@ func (a *app) tellSnapshots(results []control.SnapshotResult) {
 		if r.Error != "" {
 			a.note("cannot take a snapshot of %s: %s", r.Service, r.Error)
 		}
-		if r.Rung != "" && r.Rung != "none" {
+		switch {
+		case r.Pause > 0:
 			a.note("%s (pid %d) stood still for %s (%s)", r.Service, r.PID, human(r.Pause), r.Rung)
+		case r.Rung != "" && r.Rung != "none":
+			a.note("%s (pid %d) was asked, or looked at by a debugger (%s)", r.Service, r.PID, r.Rung)
 		}
 		for _, no := range r.Refused {
 			a.note("%s: not by %s: %s", r.Service, no.Rung, no.Reason)
