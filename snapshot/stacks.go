@@ -12,6 +12,7 @@ type Stacks struct {
 	Total     int       `json:"total"`            // how many goroutines (or threads, where the runtime has no goroutines) there were
 	Unwound   int       `json:"unwound"`          // how many of them were read
 	Groups    []Group   `json:"groups"`           // by stack, what blocks first, then by size
+	Crash     *Crash    `json:"crash,omitempty"`  // how it ended, where that is on a stack or in the text
 	Threads   []Thread  `json:"threads,omitempty"`
 	Waits     []Wait    `json:"waits,omitempty"`     // who waits for what
 	Deadlocks []Cycle   `json:"deadlocks,omitempty"` // cycles in Waits

@@ -15,6 +15,7 @@ import (
 	"github.com/vigil-supervisor/vigil/signals"
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/analyze"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/gotext"
 	"github.com/vigil-supervisor/vigil/snapshot/conclude"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
@@ -35,6 +36,7 @@ func (j *job) complete() (snapshot.Incident, error) {
 	if said := j.lastWords(output); said != "" {
 		j.verdict = said + "; " + j.verdict
 	}
+	j.readTraceback(&evidence, output)
 	evidence.Conclude(&j.incident, j.verdict)
 	if j.own != "" && evidence.Stacks != nil {
 		j.incident.Sentence = j.ownSentence(*evidence.Stacks)
@@ -52,6 +54,36 @@ func (j *job) complete() (snapshot.Incident, error) {
 		j.incident.Status = snapshot.StatusPartial
 	}
 	return j.writing.Complete(j.incident)
+}
+
+// readTraceback takes from the output what Go printed at its end: the goroutines,
+// where nothing better has them, and why.
+func (j *job) readTraceback(e *conclude.Evidence, output string) {
+	if j.runtime != "go" || j.onFree != nil || !strings.Contains(output, "\n") {
+		return
+	}
+	text, found := gotext.Parse([]byte(output), stripOutput)
+	switch {
+	case !found:
+		return
+	case e.Stacks == nil:
+		text.PID = j.pid
+		e.Stacks = &text
+	case e.Stacks.Crash == nil && text.Crash != nil && j.incident.Exit != nil:
+		e.Stacks.Crash = text.Crash
+	default:
+		return
+	}
+	if err := j.writing.WriteJSON(snapshot.FileStacks, e.Stacks); err != nil {
+		j.missing("stacks: " + err.Error())
+	}
+}
+
+// stripOutput takes time and stream off a line of outputOf.
+func stripOutput(line string) string {
+	_, rest, _ := strings.Cut(line, " ")
+	_, rest, _ = strings.Cut(rest, " ")
+	return rest
 }
 
 // ownSentence is the sentence of a supervisor that was silent: what its loop

@@ -99,7 +99,9 @@ func (f *freezing) run() error {
 		f.missing("the other processes of the service: %v", failed)
 	}
 	if f.report.Program.Runtime == process.RuntimeGo || f.core {
-		err = f.copyMemory(ctx)
+		if err = f.copyMemory(ctx); err != nil && f.lethal && !errors.Is(err, capture.ErrGone) && !errors.Is(err, capture.ErrReused) {
+			f.quit(context.WithoutCancel(ctx), err)
+		}
 	}
 	f.release()
 	if errors.Is(err, capture.ErrGone) || errors.Is(err, capture.ErrReused) {
