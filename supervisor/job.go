@@ -186,6 +186,9 @@ func (j *job) startFreeze() {
 	if j.outputFile != "" {
 		args = append(args, "--output", j.outputFile)
 	}
+	if j.runtime != "" {
+		args = append(args, "--runtime", j.runtime)
+	}
 	if j.capture.Signal != "" {
 		args = append(args, "--dump-signal", j.capture.Signal)
 	}

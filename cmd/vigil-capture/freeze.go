@@ -29,6 +29,7 @@ type freezing struct {
 	budget  time.Duration
 	maxCore int64
 	outputs files
+	runtime string // what the program is, where it does not let itself be seen
 	signal  string // at which the program prints its stacks
 	lethal  bool   // it is ended afterwards anyway
 	cgroup  string // of the service
@@ -49,6 +50,7 @@ func freeze(args []string) error {
 	set.DurationVar(&f.budget, "budget", 2*time.Second, "most time until the target is free again")
 	fd := set.Int("progress-fd", 1, "descriptor for progress, JSON lines")
 	set.Int64Var(&f.maxCore, "max-core", 0, "most bytes of memory to copy; 0 is no limit")
+	set.StringVar(&f.runtime, "runtime", "", "what kind of program it is, should that not be seen: go, jvm, python, node, native")
 	set.StringVar(&f.signal, "dump-signal", "", "signal at which the program prints its stacks, as SIGUSR1")
 	set.BoolVar(&f.lethal, "lethal", false, "it is ended afterwards anyway: it may end by what it is asked")
 	set.StringVar(&f.cgroup, "cgroup", "", "directory of the cgroup of its service")
@@ -92,6 +94,9 @@ func (f *freezing) run() error {
 	f.ran("process", start, 0, strings.Join(seen.Denied, "; "), "partial")
 	if f.report.Program, err = process.Program(target.PID); err != nil {
 		f.missing("what the program is: %v", err)
+		if f.runtime != "" {
+			f.report.Program.Runtime = f.runtime
+		}
 	}
 	words := f.askRuntime(ctx)
 	family, failed := f.family(ctx)

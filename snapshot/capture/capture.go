@@ -23,7 +23,8 @@ type Options struct {
 	Core     string // path of the core to write, mode 0600; "" copies no memory
 	MaxBytes int64  // most bytes of memory to copy; 0: no limit
 	// Released is called once, as soon as the target runs again: from then on
-	// it may be killed. It is not called when the target was never touched.
+	// it may be killed. It is not called when the target could not be frozen: then
+	// there may be another way.
 	Released func()
 	// Twin is called with the pid of the twin, before Released: its parent, which
 	// is the target's, hears of its end.
@@ -123,9 +124,9 @@ func (t *taking) run(ctx context.Context) error {
 	}
 	if err != nil || *t.file == nil {
 		t.release(f)
-		t.tell()
 		if err == nil {
 			t.res.Freeze.Method = "stop"
+			t.tell()
 		}
 		return err
 	}
