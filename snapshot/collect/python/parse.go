@@ -24,7 +24,8 @@ const (
 
 // thread is one thread of a report.
 type thread struct {
-	self    uint64 // pthread_self(3)
+	self    uint64 // pthread_self(3), from faulthandler
+	tid     int    // from memory
 	name    string // since 3.14
 	current bool   // it handled the signal
 	frames  []snapshot.Frame
