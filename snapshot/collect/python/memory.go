@@ -206,41 +206,60 @@ func (r *reader) runtime(at uint64) {
 }
 
 // frames follows the frames of a thread, innermost first.
-func (r *reader) frames(th *thread, frame uint64) {
+func (r *reader) frames(th *thread, at uint64) {
 	for range 2 * maxFrames {
-		if frame == 0 {
+		if at == 0 {
 			return
 		}
 		if len(th.frames) == maxFrames {
 			break
 		}
-		if byte(r.word(frame+r.at.owner)) != ownedByC {
-			if f, ok := r.frame(frame); ok {
+		raw, ok := r.frame(at)
+		if !ok {
+			return
+		}
+		if raw.owner != ownedByC {
+			if f, ok := r.place(raw); ok {
 				th.frames = append(th.frames, f)
 			}
 		}
-		frame = r.word(frame + r.at.previous)
+		at = raw.previous
 	}
 	th.cut = true
 }
 
-func (r *reader) frame(at uint64) (snapshot.Frame, bool) {
-	object := r.word(at + r.at.executable)
-	if object == 0 {
+// frame is what is needed of a frame.
+type frame struct {
+	previous, executable, instr uint64
+	owner                       byte
+}
+
+// frame reads one at once: the process stands still meanwhile.
+func (r *reader) frame(at uint64) (frame, bool) {
+	var b [maxFrameSize]byte
+	if _, err := r.mem.ReadAt(b[:], int64(at&(1<<47-1))); err != nil {
+		return frame{}, false
+	}
+	word := func(offset uint64) uint64 { return binary.LittleEndian.Uint64(b[offset:]) }
+	return frame{word(r.at.previous), word(r.at.executable), word(r.at.instr), b[r.at.owner]}, true
+}
+
+func (r *reader) place(raw frame) (snapshot.Frame, bool) {
+	if raw.executable == 0 {
 		return snapshot.Frame{}, false
 	}
-	c, ok := r.codes[object]
+	c, ok := r.codes[raw.executable]
 	if !ok {
-		c = r.code(object)
-		r.codes[object] = c
+		c = r.code(raw.executable)
+		r.codes[raw.executable] = c
 	}
 	if c.name == "" {
 		return snapshot.Frame{}, false
 	}
 	f := snapshot.Frame{Place: snapshot.Place{Function: c.name, File: c.file}}
 	const unit = 2 // bytes of a code unit
-	if begin, now := object+r.at.code, r.word(at+r.at.instr); now >= begin && now-begin < maxOffset*unit {
-		f.Line = lineAt(c.lines, c.first, int(now-begin)/unit)
+	if begin := raw.executable + r.at.code; raw.instr >= begin && raw.instr-begin < maxOffset*unit {
+		f.Line = lineAt(c.lines, c.first, int(raw.instr-begin)/unit)
 	}
 	return f, true
 }

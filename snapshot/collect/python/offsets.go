@@ -26,10 +26,14 @@ type offsets struct {
 }
 
 const (
-	cookie      = "xdebugpy"
-	words313    = 72 // 64-bit words of the structure of 3.13, cookie included
-	maxOffset   = 1 << 20
-	major, minr = 3, 13
+	cookie    = "xdebugpy"
+	words313  = 72 // 64-bit words of the structure of 3.13, cookie included
+	maxOffset = 1 << 20
+
+	// maxFrameSize is what is read of a frame at once; the fields that are needed are in
+	// its first 80 bytes, and no frame is smaller (3.13: sizeof is 80 or more).
+	maxFrameSize = 80
+	major, minr  = 3, 13
 )
 
 var errVersion = errors.New("only CPython 3.13 with its global lock is understood")
@@ -49,6 +53,11 @@ func parseOffsets(b []byte) (offsets, error) {
 	for _, v := range w[2:70] {
 		if v > maxOffset {
 			return offsets{}, fmt.Errorf("an offset of %d is no offset", v)
+		}
+	}
+	for _, v := range []uint64{w[28], w[29], w[30], w[32]} {
+		if v > maxFrameSize-8 {
+			return offsets{}, fmt.Errorf("an offset of %d is not within a frame", v)
 		}
 	}
 	return offsets{
