@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -238,6 +239,35 @@ func TestCore(t *testing.T) {
 		}
 		if g := group(t, res.Stacks, "transfer"); g.WaitReason != reasonMutex {
 			t.Errorf("%s", show(res.Stacks))
+		}
+	}
+}
+
+// TestCrash: the thread that crashed comes first, with its signal.
+func TestCrash(t *testing.T) {
+	need(t, "eu-stack", "gdb")
+	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil || strings.ContainsAny(string(pattern), "|/%@") {
+		t.Skipf("cores go to %q on this machine", pattern)
+	}
+	exe := compile(t, "gcc", "crash.c", "-g", "-O0")
+	dir := t.TempDir()
+	cmd := exec.Command("sh", "-c", "ulimit -c unlimited; exec "+exe)
+	cmd.Dir = dir
+	_ = cmd.Run() // by SIGSEGV
+	cores, _ := filepath.Glob(filepath.Join(dir, strings.TrimSpace(string(pattern))+"*"))
+	if len(cores) != 1 {
+		t.Skipf("no core: %v", cores)
+	}
+	for _, rungs := range []map[string]string{{}, {"eu-stack": "exit 2"}} {
+		toolFirst(t, rungs)
+		res, err := Collect(t.Context(), Options{Core: cores[0], Exe: exe, Budget: limit})
+		if err != nil || res.Stacks == nil {
+			t.Fatalf("%v, %+v", err, res)
+		}
+		g := res.Stacks.Groups[0]
+		if !g.Crashed || g.Frames[0].Function != "store" || g.Frames[0].Line != 2 || !strings.Contains(strings.Join(res.Stacks.Notes, "\n"), "segmentation fault") {
+			t.Errorf("%+v\n%s", g, show(res.Stacks))
 		}
 	}
 }

@@ -50,29 +50,74 @@ func (t *target) ownLocked(ctx context.Context) (*reading, error) {
 	r := &reading{source: SourceOwn, taken: time.Now(), notes: []string{
 		"frame pointers only: frames of code that was built without them can be missing, and some next to the innermost can be of calls that are over",
 	}}
-	seized, err := t.seize()
-	defer func() {
-		for _, s := range seized {
-			s.detach()
-		}
-	}()
-	if len(seized) == 0 {
-		return nil, err
-	}
 	w := walker{mem: mem, modules: t.modules}
-	for _, s := range seized {
-		if !s.stop(ctx) {
+	err = t.still(ctx, func(stopped []int, whole bool) {
+		if !whole {
 			r.partial = "not every thread could be stopped"
-			continue
 		}
-		var regs unix.PtraceRegs
-		if err := unix.PtraceGetRegs(s.tid, &regs); err != nil {
-			continue // it ended
+		for _, tid := range stopped {
+			var regs unix.PtraceRegs
+			if err := unix.PtraceGetRegs(tid, &regs); err == nil { // else it ended
+				r.threads = append(r.threads, w.walk(tid, &regs))
+			}
 		}
-		r.threads = append(r.threads, w.walk(s.tid, &regs))
+	})
+	if err != nil {
+		return nil, err
 	}
 	return r, nil
 }
+
+// Still calls do while the threads of a process stand still, on a thread of its
+// own: do must be quick. whole says that all of them do. When the process cannot
+// be traced it returns the error and do is not called.
+func Still(ctx context.Context, pid int, do func(whole bool)) error {
+	t := &target{pid: pid}
+	tids, err := listTasks(pid)
+	if err != nil {
+		return err
+	}
+	for _, tid := range tids {
+		if k, err := readTask(pid, tid); err == nil {
+			k.tid = tid
+			t.tasks = append(t.tasks, k)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // as in own
+		done <- t.still(ctx, func(_ []int, whole bool) { do(whole) })
+	}()
+	return <-done
+}
+
+// still stops every thread, calls do with those that stand still, and lets them
+// go. The calling goroutine owns its OS thread, and ends with it.
+func (t *target) still(ctx context.Context, do func(stopped []int, whole bool)) error {
+	list, err := t.seize()
+	defer func() {
+		for _, s := range list {
+			s.detach()
+		}
+	}()
+	if len(list) == 0 {
+		return err
+	}
+	// Those that stopped stand still meanwhile.
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	var stopped []int
+	for _, s := range list {
+		if s.stop(ctx) {
+			stopped = append(stopped, s.tid)
+		}
+	}
+	do(stopped, len(stopped) == len(list))
+	return nil
+}
+
+// stopLimit is how long a thread may need to stop.
+const stopLimit = 100 * time.Millisecond
 
 // seized is a thread that we trace.
 type seized struct {

@@ -74,6 +74,9 @@ func Collect(ctx context.Context, opt Options) (Result, error) {
 	if opt.Signal != "" && c.bySignal(ctx) {
 		return c.result, nil
 	}
+	if c.byMemory(ctx) {
+		return c.result, nil
+	}
 	c.byMachine(ctx)
 	if opt.Lethal {
 		c.byAbort(ctx)

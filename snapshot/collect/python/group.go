@@ -58,9 +58,13 @@ func rank(g snapshot.Group) int {
 func (c *collector) group(th thread, tasks []native.Task) (snapshot.Group, snapshot.Member) {
 	m := snapshot.Member{ID: int64(th.self), Name: th.name}
 	g := snapshot.Group{Frames: th.frames, Cut: th.cut}
-	if tid := native.OfPthread(c.opt.PID, th.self, tasks); tid != 0 {
+	tid := th.tid
+	if tid == 0 {
+		tid = native.OfPthread(c.opt.PID, th.self, tasks)
+	}
+	if i := slices.IndexFunc(tasks, func(k native.Task) bool { return k.TID == tid }); i >= 0 {
 		m.ID, m.TID = int64(tid), tid
-		k := tasks[slices.IndexFunc(tasks, func(k native.Task) bool { return k.TID == tid })]
+		k := tasks[i]
 		g.Status, g.WaitReason = k.Status, k.Wait
 		if m.Name == "" {
 			m.Name = k.Name

@@ -24,7 +24,8 @@ const (
 
 // thread is one thread of a report.
 type thread struct {
-	self    uint64 // pthread_self(3)
+	self    uint64 // pthread_self(3), from faulthandler
+	tid     int    // from memory
 	name    string // since 3.14
 	current bool   // it handled the signal
 	frames  []snapshot.Frame
@@ -117,7 +118,9 @@ var waitsIn = map[string]string{
 // reason says for what a thread waits, "" when it does not tell.
 func reason(frames []snapshot.Frame, kernel string) string {
 	if len(frames) > 0 {
-		if r, ok := waitsIn[path.Base(frames[0].File)+" "+frames[0].Function]; ok {
+		// Memory tells the qualified name, "Condition.wait".
+		function := frames[0].Function[strings.LastIndexByte(frames[0].Function, '.')+1:]
+		if r, ok := waitsIn[path.Base(frames[0].File)+" "+function]; ok {
 			return r
 		}
 	}

@@ -45,8 +45,8 @@ func start(t *testing.T, script string, n int) int {
 		below := all.Descendants(cmd.Process.Pid)
 		ready := len(below) == n+1
 		for _, p := range below[min(1, len(below)):] {
-			name, _ := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/comm")
-			ready = ready && (string(name) == "sleep\n" || p.Zombie)
+			tasks := native.Tasks(p.PID)
+			ready = ready && (p.Zombie || len(tasks) == 1 && tasks[0].Name == "sleep" && tasks[0].Wait == "sleep")
 		}
 		if ready {
 			return cmd.Process.Pid
