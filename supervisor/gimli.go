@@ -32,6 +32,7 @@ type gimli struct {
 	asked   time.Duration       // CLOCK_BOOTTIME of a SIGUSR2 whose stop has not been seen; 0: none
 	ask     protocol.Event      // that signal
 	checked bool                // who has attached
+	early   uint64              // instance that has beaten before we were told of its start; 0: none
 }
 
 // askPatience is how long the stop that belongs to a SIGUSR2 may take: it is the
@@ -115,6 +116,10 @@ func (v *service) armGimli() {
 	})
 	v.watch.others = append(v.watch.others, v.gimli.judge)
 	v.onVerdicts(v.gimli.judge.Check(clock.Boot()))
+	if v.gimli.early == v.life.Instance {
+		v.gimli.early = 0
+		v.onVerdicts(v.gimli.judge.Beat(clock.Boot()))
+	}
 }
 
 // runs reports whether the instance has a process, and nobody is about to end it.
@@ -133,9 +138,11 @@ func (v *service) gimliBeat() bool {
 	if v.gimli.page == nil {
 		return false
 	}
-	if v.gimli.judge != nil {
-		v.onVerdicts(v.gimli.judge.Beat(clock.Boot()))
+	if v.gimli.judge == nil {
+		v.gimli.early = v.life.Instance
+		return true
 	}
+	v.onVerdicts(v.gimli.judge.Beat(clock.Boot()))
 	return true
 }
 
