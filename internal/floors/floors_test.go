@@ -24,7 +24,7 @@ var floors = []struct {
 	{"signals", 0},
 	{"heartbeat/wire", 0}, {"heartbeat/clienttest", 15}, {"heartbeat", 10},
 	{"supervisor/restart", 0},
-	{"supervisor/config", 10}, {"supervisor/lifecycle", 10}, {"supervisor/order", 10}, {"supervisor/watchdog", 10}, {"supervisor/logs", 10},
+	{"supervisor/config", 10}, {"supervisor/lifecycle", 10}, {"supervisor/order", 10}, {"supervisor/watchdog", 10}, {"supervisor/logs", 10}, {"supervisor/recorder", 10},
 	{"supervisor/probe", 15},
 	{"supervisor", 30},
 	{"snapshot/store", 10}, {"snapshot/analyze", 10}, {"snapshot/text", 15}, {"snapshot/conclude", 15}, {"snapshot/export", 15},
