@@ -34,6 +34,7 @@ func (s *Supervisor) begin() (inCharge bool, err error) {
 	}
 	s.noteLimits()
 	s.takeEvents(rec.files[eventsFile])
+	s.takeSamples(rec.files[samplesFile])
 	past := s.events.list
 	if err := s.recover(rec); err != nil {
 		return false, err

@@ -122,6 +122,7 @@ func (s *Supervisor) forget(v *service) {
 		return
 	}
 	delete(s.services, name)
+	v.endRecord()
 	s.order.graph, s.order.due = nil, true
 	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == name })
 	// Before the note goes: a successor that finds that does all of this again.

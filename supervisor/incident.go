@@ -44,6 +44,7 @@ func (j *job) complete() (snapshot.Incident, error) {
 	if err := j.writing.WriteJSON(snapshot.FileTimeline, j.moments); err != nil {
 		j.missing("timeline: " + err.Error())
 	}
+	j.writeSamples()
 	if output != "" {
 		if err := j.writing.WriteFile(snapshot.FileOutput, []byte(output)); err != nil {
 			j.missing("last output: " + err.Error())

@@ -62,7 +62,8 @@ type job struct {
 	stderr   *tailBuffer // the helper's last words
 	over     bool
 
-	suspicion *stall // that came before, nil when there was none
+	samples   *snapshot.Samples // nil: there are none, or they were not taken yet
+	suspicion *stall            // that came before, nil when there was none
 }
 
 // captureRules is what the configuration says of the capture.
@@ -363,6 +364,9 @@ func (j *job) finish() {
 	}
 	j.reach(stageComplete)
 	j.over, j.moments = true, j.story()
+	if j.samples == nil {
+		j.samples = s.samplesOf(j.incident.Service)
+	}
 	policy, percent := s.retention()
 	go func() {
 		done, err := j.complete()

@@ -48,8 +48,10 @@ type service struct {
 	page       *watchdog.Page       // of its activities; nil: none
 	activities *watchdog.Activities // nil: not judged now
 	gimli      gimli                // of a program that is linked with libgimli
-	threads    *threadWatch         // nil: not watched now
-	file       *freshness           // nil: none is expected to change
+	recorded   recorded
+	unrecorded bool         // and it has been said
+	threads    *threadWatch // nil: not watched now
+	file       *freshness   // nil: none is expected to change
 	patterns   *watchdog.OutputPatterns
 	saying     *watchdog.OutputSigns
 	probes     []*probing

@@ -42,6 +42,7 @@ type Supervisor struct {
 	services   map[string]*service
 	names      []string
 	events     eventRing
+	recording  recording
 	buffers    *logs.Buffers
 	compressor logs.Compressor
 	notifies   *watchdog.Buffers
@@ -244,7 +245,7 @@ func (s *Supervisor) next() time.Duration {
 	if s.order.due {
 		return 0
 	}
-	for _, at := range []time.Duration{s.giveUpAt, s.tidy.Next()} {
+	for _, at := range []time.Duration{s.giveUpAt, s.tidy.Next(), s.recording.next} {
 		if at > 0 {
 			next = min(next, at)
 		}
@@ -287,6 +288,7 @@ func (s *Supervisor) onTime(now time.Duration) {
 		s.services[name].onTime(now)
 		s.services[name].lookLate(now)
 	}
+	s.record(now)
 	s.tidy.OnTime(now)
 	s.jobs.goOn(s)
 	s.finishWhenDone(now)
@@ -381,6 +383,7 @@ func (s *Supervisor) close() {
 		v.endProbes()
 		failed = errors.Join(failed, v.close(ctx))
 	}
+	s.endSamples()
 	s.closeOutput(ctx, failed == nil)
 	<-served
 	_ = s.log.Sync()

@@ -99,6 +99,7 @@ type Capture struct {
 	AnalysisBudget time.Duration `json:"analysis_budget"`
 	Variables      bool          `json:"variables"`
 	KeepCore       bool          `json:"keep_core"`
+	Recorder       bool          `json:"recorder"`
 	CoreLimit      int64         `json:"core_limit"` // bytes; 0: no core
 
 	DumpSignal syscall.Signal `json:"dump_signal,omitempty"` // 0: none

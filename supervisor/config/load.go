@@ -103,7 +103,7 @@ func defaultService(name string) Service {
 		Name: name, InheritEnvironment: true, StartTimeout: 60 * time.Second, StopSignal: syscall.SIGTERM, StopTimeout: 20 * time.Second,
 		Runtime: "auto", Autostart: true, OutputTail: 64 << 10, Restart: restart.Default(),
 		Heartbeat: Heartbeat{Activities: 63},
-		Capture:   Capture{AnalysisBudget: time.Minute, Variables: true, CoreLimit: 1 << 30},
+		Capture:   Capture{Recorder: true, AnalysisBudget: time.Minute, Variables: true, CoreLimit: 1 << 30},
 		Log:       Log{MaxSize: 64 << 20, Keep: 8, Compress: "zstd", MinFree: Free{Percent: 5}},
 	}
 }

@@ -89,6 +89,7 @@ func captureRows() []row {
 		durationRow("analysis_budget", `"1m"`, "Most time of the analysis, which nothing waits for.", time.Millisecond,
 			func(t *target) *time.Duration { return &t.service.Capture.AnalysisBudget }),
 		boolRow("variables", "true", "Arguments and locals, of one sample of each group of stacks.", func(t *target) *bool { return &t.service.Capture.Variables }),
+		boolRow("recorder", "true", "Keep a sample a second of the last 15 minutes (20 KiB), for incidents.", func(t *target) *bool { return &t.service.Capture.Recorder }),
 		boolRow("keep_core", "false", "Keep the memory. It holds every secret of the program.", func(t *target) *bool { return &t.service.Capture.KeepCore }),
 		sizeRow("core_limit", `"1GiB"`, "RLIMIT_CORE of a Go service, which also gets GOTRACEBACK=crash unless it has one; 0: neither.", 0, maxSize,
 			func(t *target) *int64 { return &t.service.Capture.CoreLimit }),
