@@ -1,6 +1,10 @@
 package analyze
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/vigil-supervisor/vigil/snapshot"
+)
 
 func TestNormal(t *testing.T) {
 	for in, want := range map[string]string{
@@ -60,4 +64,36 @@ func TestOwn(t *testing.T) {
 			t.Errorf("Own(%q) = %v", function, got)
 		}
 	}
+}
+
+// TestFingerprintOfTwoBuilds: other closures, versions, lambdas and goroutines
+// in other states are the same death; another function is not.
+func TestFingerprintOfTwoBuilds(t *testing.T) {
+	print := func(status string, functions ...string) string {
+		g := group(1, 2, status, "", functions...)
+		return Fingerprint(snapshot.CauseHang, &snapshot.Stacks{Groups: []snapshot.Group{g}})
+	}
+	for _, c := range []struct{ a, b string }{
+		{"example.com/x.F.func1", "example.com/x/v2.F.func2"}, {"main.F[go.shape.int]", "main.F[...]"},
+		{"org.x.A$$Lambda$14/0x000008c8.run", "org.x.A$$Lambda$9/0x00000aaa.run"}, {"grind.part.0", "grind+0x1f"},
+	} {
+		if print("running", c.a) != print("runnable", c.b) {
+			t.Errorf("%s and %s differ", c.a, c.b)
+		}
+	}
+	if print("running", "main.a") == print("running", "main.b") {
+		t.Error("two deaths have one fingerprint")
+	}
+}
+
+// FuzzFingerprint: no name ends it, and the order of the groups does not count.
+func FuzzFingerprint(f *testing.F) {
+	f.Add("main.F[[", "a/v2.F)", "::h")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		one := []snapshot.Group{group(1, 1, "waiting", a, b, c), group(2, 1, "waiting", c, b, a)}
+		two := []snapshot.Group{one[1], one[0]}
+		if Fingerprint("hang", &snapshot.Stacks{Groups: one}) != Fingerprint("hang", &snapshot.Stacks{Groups: two}) {
+			t.Errorf("the order counts for %q %q %q", a, b, c)
+		}
+	})
 }

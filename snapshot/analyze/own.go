@@ -30,9 +30,10 @@ func Own(function string) bool {
 		}
 		return ownGo(function)
 	}
-	pkg, _, dotted := strings.Cut(function, ".")
+	pkg, rest, dotted := strings.Cut(function, ".")
+	clone, _, _ := strings.Cut(rest, ".")
 	switch {
-	case !dotted:
+	case !dotted, optimiserClones[clone]:
 		return ownNative(function)
 	case goStandard[pkg]:
 		return false
@@ -95,6 +96,9 @@ var libc = set("start_thread", "syscall", "abort", "raise", "read", "write", "re
 	"pause", "fsync", "fdatasync", "open", "open64", "openat", "close", "ioctl", "flock", "lockf", "fcntl", "fcntl64", "sem_wait",
 	"sem_timedwait", "mq_receive", "io_getevents", "malloc", "free", "calloc", "realloc", "memcpy", "memset", "strlen", "main_arena",
 	"getaddrinfo", "exit", "kill", "tgkill", "msgrcv", "semop", "lll_lock_wait", "thrd_join", "mtx_lock", "cnd_wait")
+
+// optimiserClones are the suffixes of functions that a C compiler split or copied.
+var optimiserClones = set("constprop", "part", "isra", "cold", "lto_priv", "llvm")
 
 // goStandard are the packages of Go's standard library without a slash; those
 // with one have no dot in their first element.
