@@ -24,7 +24,7 @@ type Incident struct {
 	Host        string    `json:"host,omitempty"`
 	Cause       Cause     `json:"cause"`
 	Sentence    string    `json:"sentence"`              // the cause in plain words, with the proof
-	Fingerprint string    `json:"fingerprint,omitempty"` // v1:..., same death, same fingerprint
+	Fingerprint string    `json:"fingerprint,omitempty"` // v2:..., same death, same fingerprint
 	Status      Status    `json:"status"`
 	Bytes       int64     `json:"bytes"` // on disk, the whole directory
 

@@ -80,7 +80,7 @@ func TestFingerprintIsStable(t *testing.T) {
 		"deadlock": {Groups: groups(), Waits: waits, Deadlocks: Cycles(waits)},
 	} {
 		print := Fingerprint(snapshot.CauseHang, s)
-		if len(print) != 19 || !strings.HasPrefix(print, "v1:") {
+		if len(print) != 19 || !strings.HasPrefix(print, "v2:") {
 			t.Errorf("%s: %q", name, print)
 		}
 		if other, ok := seen[print]; ok {

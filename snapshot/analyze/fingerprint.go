@@ -15,11 +15,13 @@ const (
 	fingerprintFrames = 4
 )
 
-// Fingerprint is "v1:" and 16 hexadecimal digits: the same death has the same
+// Fingerprint is "v2:" and 16 hexadecimal digits: the same death has the same
 // one across restarts and hosts. It is made of the cause and of the blocking
 // chain: where the members of the first deadlock wait, else the wait reason and
-// the innermost own functions of the first own groups by rank. Addresses, line
-// numbers, ids and counts are not in it. stacks may be nil.
+// the innermost own functions of the first own groups by rank; of a crash, those
+// of what crashed. Names are as another build of the same code spells them.
+// Addresses, line numbers, ids and counts are not in it. stacks may be nil.
+// Fingerprints of other versions stay valid in the store; they equal none of v2.
 func Fingerprint(cause snapshot.Cause, stacks *snapshot.Stacks) string {
 	parts := []string{string(cause)}
 	if stacks != nil {
@@ -30,46 +32,59 @@ func Fingerprint(cause snapshot.Cause, stacks *snapshot.Stacks) string {
 		parts = append(parts, chain...)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
-	return "v1:" + hex.EncodeToString(sum[:8])
+	return "v2:" + hex.EncodeToString(sum[:8])
 }
 
 func deadlockChain(s snapshot.Stacks) []string {
-	if len(s.Deadlocks) == 0 {
-		return nil
-	}
 	var chain []string
-	for _, w := range s.Waits {
-		if slices.Contains(s.Deadlocks[0].Members, w.Waiter) {
+	for _, c := range s.Deadlocks {
+		for _, w := range edgesOf(s.Waits, c.Members) {
 			line := w.Kind
 			if w.Place != nil {
-				line += " " + w.Place.Function
+				line += " " + normal(w.Place.Function)
 			}
 			chain = append(chain, line)
 		}
 	}
-	// Which member comes first depends on ids.
+	// Which cycle and which member comes first depends on ids; how many are the
+	// same, on how long it went on.
 	slices.Sort(chain)
-	return chain
+	return slices.Compact(chain)
 }
 
 func groupChain(groups []snapshot.Group) []string {
 	ranked := slices.Clone(groups)
 	Rank(ranked)
+	if i := slices.IndexFunc(ranked, func(g snapshot.Group) bool { return g.Crashed }); i >= 0 {
+		return []string{strings.Join(ownLine(ranked[i]), " ")}
+	}
 	var chain []string
 	for _, g := range ranked {
 		if len(chain) == fingerprintGroups || rank(g) > rankActive {
 			break
 		}
-		line := []string{g.Status, g.WaitReason}
-		for _, f := range g.Frames {
-			if Own(f.Function) && len(line) < 2+fingerprintFrames {
-				line = append(line, f.Function)
-			}
-		}
-		if text := strings.Join(line, " "); !slices.Contains(chain, text) {
+		if text := strings.Join(ownLine(g), " "); !slices.Contains(chain, text) {
 			chain = append(chain, text)
 		}
 	}
 	slices.Sort(chain)
 	return chain
+}
+
+// ownLine is how a group stands: why it waits and its innermost own functions.
+func ownLine(g snapshot.Group) []string {
+	status := g.Status
+	switch status {
+	case "runnable": // whether it had a processor just then is chance
+		status = "running"
+	case "leaked": // whether the collector came by is chance
+		status = "waiting"
+	}
+	line := []string{status, g.WaitReason}
+	for _, f := range g.Frames {
+		if ownPlace(f.Place) && len(line) < 2+fingerprintFrames {
+			line = append(line, normal(f.Function))
+		}
+	}
+	return line
 }

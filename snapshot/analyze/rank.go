@@ -7,49 +7,24 @@ import (
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
-// Own reports whether a function belongs to the program itself or to a library
-// of it, not to Go's standard library: the first element of its import path has
-// a dot, or it is in package main.
-func Own(function string) bool {
-	if strings.HasPrefix(function, "main.") {
-		return true
-	}
-	// import path, up to the last slash, then package.symbol
-	first, _, deep := strings.Cut(function, "/")
-	if !deep {
-		return false
-	}
-	return strings.Contains(first, ".") && !strings.HasPrefix(function, "golang.org/x/")
-}
-
-// OwnFrame returns the innermost frame of the program's own code.
-func OwnFrame(frames []snapshot.Frame) (snapshot.Frame, bool) {
-	for _, f := range frames {
-		if Own(f.Function) {
-			return f, true
-		}
-	}
-	return snapshot.Frame{}, false
-}
-
 // Ranks of a group, first to be read first.
 const (
 	rankLock   = iota // own code waits for a lock
 	rankWait          // own code waits for something else
 	rankActive        // own code runs or is in a system call
 	rankOther         // a library's goroutine
-	rankSystem        // the runtime's own, idle by nature
+	rankSystem        // idle by nature, or the runtime's own
 )
 
 func rank(g snapshot.Group) int {
-	if g.System {
+	if g.System || g.Idle != "" {
 		return rankSystem
 	}
 	if _, own := OwnFrame(g.Frames); !own {
 		return rankOther
 	}
 	switch {
-	case IsLock(g.WaitReason):
+	case IsLock(g.WaitReason) || g.Status == "blocked": // so a JVM calls a monitor's waiter
 		return rankLock
 	case waits(g):
 		return rankWait
@@ -58,12 +33,19 @@ func rank(g snapshot.Group) int {
 }
 
 // waits reports whether a group is parked; Go 1.26 calls one "leaked" when its
-// collector found that nothing can wake it.
-func waits(g snapshot.Group) bool { return g.Status == "waiting" || g.Status == "leaked" }
+// collector found that nothing can wake it; a JVM has three words for it.
+func waits(g snapshot.Group) bool {
+	switch g.Status {
+	case "waiting", "leaked", "blocked", "timed_waiting":
+		return true
+	}
+	return false
+}
 
-// IsLock reports whether a wait reason is that of a mutex or semaphore.
+// IsLock reports whether a wait reason is that of a mutex or semaphore, or of a
+// monitor.
 func IsLock(reason string) bool {
-	return strings.HasPrefix(reason, "sync.Mutex") || strings.HasPrefix(reason, "sync.RWMutex") || reason == "semacquire"
+	return strings.HasPrefix(reason, "sync.Mutex") || strings.HasPrefix(reason, "sync.RWMutex") || reason == "semacquire" || reason == "monitor"
 }
 
 // Rank orders groups for reading: own code that waits for a lock, own code that

@@ -58,7 +58,7 @@ func (p *page) stacks(s *snapshot.Stacks) {
 
 // isIdle reports whether a group says nothing about a hang.
 func isIdle(g snapshot.Group) bool {
-	if g.System || idleReason(g.WaitReason) {
+	if g.System || g.Idle != "" || idleReason(g.WaitReason) {
 		return true
 	}
 	for _, f := range g.Frames {
