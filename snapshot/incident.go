@@ -34,6 +34,7 @@ type Incident struct {
 	Freeze  *Freeze    `json:"freeze,omitempty"`  // absent when nothing was frozen
 	Program *Program   `json:"program,omitempty"` // what ran
 	Missing []string   `json:"missing,omitempty"` // sentences: what is missing, why, and what would give it
+	Card    *Card      `json:"card,omitempty"`    // what is known of why
 	Masked  []Masked   `json:"masked,omitempty"`  // what is not shown because it looks secret
 	Ran     []Ran      `json:"collectors"`        // which collectors ran, and what each cost
 	Files   []FileInfo `json:"files"`

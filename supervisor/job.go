@@ -115,6 +115,7 @@ func (v *service) newJob(a lifecycle.Action) *job {
 	if !j.live {
 		j.released, j.incident.Exit = true, exitOf(v.lastEnd)
 	}
+	j.samples = v.s.samplesOf(v.cfg.Name) // of before: the analysis can take a minute
 	v.s.jobs.all = append(v.s.jobs.all, j)
 	j.save()
 	return j

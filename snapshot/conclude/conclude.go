@@ -56,8 +56,10 @@ func Missing(i *snapshot.Incident, sentence string) {
 }
 
 // Conclude draws the conclusions: the sentence, from what the supervisor saw
-// and what the stacks prove, and the fingerprint.
+// and what the stacks prove, the fingerprint, and the verdict card.
 func (e Evidence) Conclude(i *snapshot.Incident, verdict string) {
 	i.Sentence = analyze.Sentence(i.Cause, verdict, e.Stacks)
 	i.Fingerprint = analyze.Fingerprint(i.Cause, e.Stacks)
+	card := analyze.Card(analyze.Case{Incident: *i, Stacks: e.Stacks, Process: e.Process, Suspect: e.Suspect})
+	i.Card = &card
 }

@@ -40,6 +40,7 @@ func Incident(w io.Writer, doc Document, opts Options) error {
 		sentence = "No sentence was recorded for this incident."
 	}
 	p.prose(0, bold, "%s", sentence)
+	p.card(doc.Incident.Card, sentence)
 	p.raw(0, plain, "")
 	p.facts(doc)
 	p.stacks(doc.Stacks)

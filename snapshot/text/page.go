@@ -28,9 +28,11 @@ const (
 
 // page writes lines. It remembers the first error, and writes nothing after it.
 type page struct {
-	w    *bufio.Writer
-	opts Options
-	err  error
+	noun  string           // of what stacks are: "goroutine" or "thread"
+	names map[int64]string // of threads
+	w     *bufio.Writer
+	opts  Options
+	err   error
 }
 
 func newPage(w io.Writer, opts Options) *page {

@@ -22,6 +22,7 @@ func (p *page) stacks(s *snapshot.Stacks) {
 	if s == nil {
 		return
 	}
+	p.call(s)
 	for _, c := range s.Deadlocks {
 		p.deadlock(c, s.Waits)
 	}
@@ -32,7 +33,7 @@ func (p *page) stacks(s *snapshot.Stacks) {
 	if s.Unwound < s.Total {
 		read = fmt.Sprintf(", %s of them read", count(s.Unwound))
 	}
-	p.heading("%s in %s%s", plural(s.Total, "goroutine"), plural(len(s.Groups), "group"), read)
+	p.heading("%s in %s%s", plural(s.Total, p.noun), plural(len(s.Groups), "group"), read)
 	shown, groups, goroutines := 0, 0, 0
 	idleGroups, idle := 0, 0
 	for _, g := range s.Groups {
@@ -49,11 +50,35 @@ func (p *page) stacks(s *snapshot.Stacks) {
 		}
 	}
 	if groups > 0 {
-		p.line(2, faint, "... %s more with %s (--all shows them)", plural(groups, "group"), plural(goroutines, "goroutine"))
+		p.line(2, faint, "... %s more with %s (--all shows them)", plural(groups, "group"), plural(goroutines, p.noun))
 	}
 	if idleGroups > 0 {
-		p.line(2, faint, "... %s idle or of the runtime, in %s (--all shows them)", plural(idle, "goroutine"), plural(idleGroups, "group"))
+		p.line(2, faint, "... %s idle or of the runtime, in %s (--all shows them)", plural(idle, p.noun), plural(idleGroups, "group"))
 	}
+}
+
+// call decides how members are called: goroutines by number, threads by their
+// names where they have some.
+func (p *page) call(s *snapshot.Stacks) {
+	p.noun, p.names = "goroutine", map[int64]string{}
+	if s.Runtime == "go" || s.Runtime == "" {
+		return
+	}
+	p.noun = "thread"
+	for _, g := range s.Groups {
+		for _, m := range g.Members {
+			if m.Name != "" {
+				p.names[m.ID] = m.Name
+			}
+		}
+	}
+}
+
+func (p *page) who(id int64) string {
+	if name, ok := p.names[id]; ok {
+		return fmt.Sprintf("%s %q", p.noun, name)
+	}
+	return fmt.Sprintf("%s %d", p.noun, id)
 }
 
 // isIdle reports whether a group says nothing about a hang.
@@ -98,7 +123,7 @@ func (p *page) group(g snapshot.Group) {
 	if f, ok := analyze.OwnFrame(g.Frames); ok {
 		state += " in " + short(f.Place)
 	}
-	p.line(2, cyan, "%s %s  %s", plural(g.Count, "goroutine"), state, p.ids(g))
+	p.line(2, cyan, "%s %s  %s", plural(g.Count, p.noun), state, p.ids(g))
 	if len(g.Labels) > 0 {
 		p.short(4, faint, "labels %s", strings.Join(g.Labels, " "))
 	}
@@ -116,6 +141,10 @@ func (p *page) ids(g snapshot.Group) string {
 	n := p.bound(len(g.IDs), maxIDs)
 	var words []string
 	for _, id := range g.IDs[:n] {
+		if name, ok := p.names[id]; ok {
+			words = append(words, name)
+			continue
+		}
 		words = append(words, fmt.Sprint(id))
 	}
 	if more := g.Count - n; more > 0 && n > 0 {
@@ -200,25 +229,29 @@ func (p *page) deadlock(c snapshot.Cycle, waits []snapshot.Wait) {
 	if !c.Certain {
 		certainty = "inferred"
 	}
-	p.heading("Deadlock of %s (%s)", plural(len(c.Members), "goroutine"), certainty)
+	behind := ""
+	if c.Behind > 0 {
+		behind = fmt.Sprintf(", %s more behind", count(c.Behind))
+	}
+	p.heading("Deadlock of %s (%s)%s", plural(len(c.Members), p.noun), certainty, behind)
 	n := p.bound(len(c.Members), maxCycle)
 	for i, id := range c.Members[:n] {
 		next := c.Members[(i+1)%len(c.Members)]
-		p.line(2, red, "goroutine %d waits for %s", id, waitsFor(id, next, waits))
+		p.line(2, red, "%s waits for %s", p.who(id), p.waitsFor(id, next, waits))
 	}
-	p.dropped(2, len(c.Members)-n, "goroutine")
+	p.dropped(2, len(c.Members)-n, p.noun)
 }
 
-func waitsFor(id, next int64, waits []snapshot.Wait) string {
+func (p *page) waitsFor(id, next int64, waits []snapshot.Wait) string {
 	for _, w := range waits {
 		if w.Waiter != id || w.Holder != next {
 			continue
 		}
-		text := fmt.Sprintf("goroutine %d: %s at %#x", next, w.Kind, w.Address)
+		text := fmt.Sprintf("%s: %s at %#x", p.who(next), w.Kind, w.Address)
 		if w.Place != nil {
 			text += " in " + where(*w.Place)
 		}
 		return text
 	}
-	return fmt.Sprintf("goroutine %d", next)
+	return p.who(next)
 }

@@ -156,6 +156,9 @@ func (p *parser) frame(t string) {
 			name = t[:open]
 		}
 	}
+	if name == "panic" { // so the runtime prints it
+		name = "runtime.gopanic"
+	}
 	p.pending, p.created = name, false
 }
 
