@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -36,10 +37,11 @@ type job struct {
 	ticks      uint64
 	exe        string
 	runtime    string
-	outputFile string    // that its output goes to; "": none
-	cgroup     string    // of the instance; "": it has none of its own
-	workDir    string    // of the service, where its core is
-	startWall  time.Time // of the instance
+	outputFile string             // that its output goes to; "": none
+	baseline   *snapshot.Counters // of its network when the instance began; nil: not known
+	cgroup     string             // of the instance; "": it has none of its own
+	workDir    string             // of the service, where its core is
+	startWall  time.Time          // of the instance
 	capture    captureRules
 	inst       *logs.Instance
 	readers    []*logs.Reader
@@ -95,7 +97,7 @@ func (v *service) newJob(a lifecycle.Action) *job {
 	j := &job{
 		s: v.s, v: v, stage: stageBegin, live: a.Kind == lifecycle.ActionCapture, verdict: sentence,
 		inst: v.inst, readers: v.readers, runtime: v.runtime, exe: v.exe,
-		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), outputFile: v.output.Path(), cgroup: v.started.Cgroup, startWall: v.startWall,
+		pid: v.started.PID, ticks: v.started.Ticks, pidfd: v.pidfd, workDir: v.workDir(), outputFile: v.output.Path(), baseline: v.baselineNow(), cgroup: v.started.Cgroup, startWall: v.startWall,
 		farewell: v.life.Farewell && a.Kind == lifecycle.ActionCapture && a.Cause != snapshot.CauseRequested,
 		capture:  captureRules{Budget: v.captureBudget(), Analysis: v.cfg.Capture.AnalysisBudget, KeepCore: v.cfg.Capture.KeepCore, Values: v.cfg.Capture.Variables, Signal: dumpSignal(v.cfg)},
 	}
@@ -193,6 +195,11 @@ func (j *job) startFreeze() {
 	}
 	if j.capture.Signal != "" {
 		args = append(args, "--dump-signal", j.capture.Signal)
+	}
+	if j.baseline != nil {
+		if text, err := json.Marshal(j.baseline); err == nil {
+			args = append(args, "--baseline", string(text))
+		}
 	}
 	if j.cgroup != "" {
 		args = append(args, "--cgroup", j.cgroup)

@@ -81,6 +81,7 @@ type service struct {
 	waiters   []*waiter
 	limits    []string
 	order     inOrder
+	baseline  baseline
 	noted     bool // a note was found
 }
 
@@ -278,6 +279,7 @@ func (v *service) onRestarted(e protocol.Event, files childFiles) {
 	v.step(lifecycle.Event{Kind: lifecycle.EventAgain, Instance: e.Inst, Exit: end, Sentence: v.endSentence(end, e.Exit.Boot)})
 	v.s.ask(protocol.TRelease, protocol.Name{Name: protocol.ID(e.Key, e.Inst)})
 	v.adopt(*e.Started, files)
+	v.takeBaseline(v.started.PID)
 	v.arm()
 }
 

@@ -151,6 +151,7 @@ func (s *Supervisor) jobOf(n jobNote) *job {
 		return j
 	}
 	j.inst, j.readers, j.pidfd = v.inst, v.readers, v.pidfd
+	j.outputFile, j.cgroup = v.output.Path(), v.started.Cgroup
 	if j.live && v.life.State == lifecycle.Freezing && v.life.Instance == n.Incident.Instance {
 		v.freezing, j.released = j, false
 	}

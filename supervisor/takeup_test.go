@@ -153,7 +153,7 @@ func (v *vigil) nothingLeft(id string) {
 		v.t.Errorf("incidents %v, %v", list, err)
 	}
 	allowed := map[string]bool{}
-	for _, name := range []string{snapshot.FileIncident, snapshot.FileStacks, snapshot.FileProcess, snapshot.FileTimeline, snapshot.FileOutput, snapshot.FileCapture, snapshot.FileSuspect} {
+	for _, name := range []string{snapshot.FileIncident, snapshot.FileStacks, snapshot.FileProcess, snapshot.FileTimeline, snapshot.FileOutput, snapshot.FileCapture, snapshot.FileSuspect, snapshot.FileSamples, snapshot.FileWorld} {
 		allowed[name] = true
 	}
 	files, _ := os.ReadDir(v.path("state", "incidents", id))

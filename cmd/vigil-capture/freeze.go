@@ -20,6 +20,7 @@ import (
 	"github.com/vigil-supervisor/vigil/snapshot"
 	"github.com/vigil-supervisor/vigil/snapshot/capture"
 	"github.com/vigil-supervisor/vigil/snapshot/collect/process"
+	"github.com/vigil-supervisor/vigil/snapshot/collect/world"
 )
 
 // freezing is one run of the freeze command.
@@ -33,6 +34,7 @@ type freezing struct {
 	signal  string // at which the program prints its stacks
 	lethal  bool   // it is ended afterwards anyway
 	cgroup  string // of the service
+	since   string // counters of its network when it began, as JSON
 	core    bool   // copy memory also of a program that is not Go
 	tell    progress
 	report  snapshot.Capture
@@ -53,6 +55,7 @@ func freeze(args []string) error {
 	set.StringVar(&f.runtime, "runtime", "", "what kind of program it is, should that not be seen: go, jvm, python, node, native")
 	set.StringVar(&f.signal, "dump-signal", "", "signal at which the program prints its stacks, as SIGUSR1")
 	set.BoolVar(&f.lethal, "lethal", false, "it is ended afterwards anyway: it may end by what it is asked")
+	set.StringVar(&f.since, "baseline", "", "counters of its network when it began, as JSON")
 	set.StringVar(&f.cgroup, "cgroup", "", "directory of the cgroup of its service")
 	set.Var(&f.outputs, "output", "regular file that its output goes to; may be given again")
 	set.BoolVar(&f.core, "core", false, "copy memory also of a program that is not Go")
@@ -98,6 +101,9 @@ func (f *freezing) run() error {
 			f.report.Program.Runtime = f.runtime
 		}
 	}
+	start = clock.Boot()
+	around := world.Collect(world.Options{PID: target.PID, Cgroup: f.cgroup, Baseline: f.baseline()})
+	f.ran("world", start, 0, strings.Join(around.Missing, "; "), "partial")
 	words := f.askRuntime(ctx)
 	family, failed := f.family(ctx)
 	if failed != nil {
@@ -113,6 +119,9 @@ func (f *freezing) run() error {
 		return err
 	}
 	if err := writeJSON(filepath.Join(f.dir, snapshot.FileProcess), seen); err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(f.dir, snapshot.FileWorld), around); err != nil {
 		return err
 	}
 	if err := f.keep(words); err != nil {
@@ -152,6 +161,19 @@ func (f *freezing) copyMemory(ctx context.Context) error {
 	}
 	f.ran("freeze", start, res.Freeze.Bytes, reason, result)
 	return err
+}
+
+// baseline are the counters when the service began; nil: not known.
+func (f *freezing) baseline() *snapshot.Counters {
+	if f.since == "" {
+		return nil
+	}
+	var c snapshot.Counters
+	if err := json.Unmarshal([]byte(f.since), &c); err != nil {
+		f.missing("counters since its start: %v", err)
+		return nil
+	}
+	return &c
 }
 
 // mostBytes is what was asked for, and never so much that others find the disk

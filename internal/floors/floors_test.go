@@ -28,7 +28,7 @@ var floors = []struct {
 	{"supervisor/probe", 15},
 	{"supervisor", 30},
 	{"snapshot/store", 10}, {"snapshot/analyze", 10}, {"snapshot/text", 15}, {"snapshot/conclude", 15}, {"snapshot/export", 15},
-	{"snapshot/collect/process", 18}, {"snapshot/collect/native", 18}, {"snapshot/collect/gotext", 12}, // the other collectors may fall back on them
+	{"snapshot/collect/process", 18}, {"snapshot/collect/native", 18}, {"snapshot/collect/gotext", 12}, {"snapshot/collect/counters", 15}, // the other collectors may fall back on them
 	{"snapshot/capture", 20}, {"snapshot/collect/", 20},
 	{"snapshot", 0},
 	{"control/server", 20}, {"control/client", 20},

@@ -13,6 +13,7 @@ type Case struct {
 	Incident snapshot.Incident
 	Stacks   *snapshot.Stacks
 	Process  *snapshot.Process
+	World    *snapshot.World
 	Suspect  *snapshot.Process // when it was first late
 }
 
@@ -20,7 +21,7 @@ type Case struct {
 // Each finds something, or says what it has looked for.
 func Card(c Case) snapshot.Card {
 	d := &drawing{Case: c}
-	for _, rule := range []func(*drawing){crashed, deadlocked, stuckInKernel, held, blocked, leaking, spinning, ended} {
+	for _, rule := range []func(*drawing){crashed, deadlocked, stuckInKernel, held, around, blocked, leaking, spinning, ended} {
 		rule(d)
 	}
 	if d.card.Sentence == "" {
@@ -164,6 +165,19 @@ func held(d *drawing) {
 		break
 	}
 	d.finds(confidence, why, text, where)
+}
+
+// around: what stands around the process is broken.
+func around(d *drawing) {
+	if d.World == nil {
+		return
+	}
+	for _, f := range d.World.Findings {
+		d.finds(snapshot.ConfidenceLikely, "what the process depends on is broken, or what limits it is reached", f, "world.json")
+	}
+	if len(d.World.Findings) == 0 {
+		d.not("a peer that does not answer, a full queue, a limit that is reached")
+	}
 }
 
 // blocked: most of the program's own code stands at one place.

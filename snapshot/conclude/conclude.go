@@ -60,6 +60,6 @@ func Missing(i *snapshot.Incident, sentence string) {
 func (e Evidence) Conclude(i *snapshot.Incident, verdict string) {
 	i.Sentence = analyze.Sentence(i.Cause, verdict, e.Stacks)
 	i.Fingerprint = analyze.Fingerprint(i.Cause, e.Stacks)
-	card := analyze.Card(analyze.Case{Incident: *i, Stacks: e.Stacks, Process: e.Process, Suspect: e.Suspect})
+	card := analyze.Card(analyze.Case{Incident: *i, Stacks: e.Stacks, Process: e.Process, Suspect: e.Suspect, World: e.World})
 	i.Card = &card
 }

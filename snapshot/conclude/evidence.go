@@ -24,6 +24,7 @@ type Evidence struct {
 	Capture *snapshot.Capture
 	Stacks  *snapshot.Stacks
 	Process *snapshot.Process
+	World   *snapshot.World
 	Suspect *snapshot.Process // as it was when it was first late
 
 	Problems []string // sentences: what is there and cannot be read
@@ -35,6 +36,7 @@ func Read(dir string) Evidence {
 	e.Capture = read[snapshot.Capture](&e, dir, snapshot.FileCapture, maxCapture)
 	e.Stacks = read[snapshot.Stacks](&e, dir, snapshot.FileStacks, maxStacks)
 	e.Process = read[snapshot.Process](&e, dir, snapshot.FileProcess, maxProcess)
+	e.World = read[snapshot.World](&e, dir, snapshot.FileWorld, maxProcess)
 	e.Suspect = read[snapshot.Process](&e, dir, snapshot.FileSuspect, maxProcess)
 	return e
 }
