@@ -196,8 +196,14 @@ func outputOf(inst *logs.Instance) string {
 		return ""
 	}
 	var b strings.Builder
+	inKey := false // a private key is printed over many lines
 	for _, l := range inst.Lines(-1) {
 		text, _ := snapshot.MaskText(l.Text)
+		if ends := strings.Contains(l.Text, "-----END "); inKey {
+			text, inKey = snapshot.Mask, !ends
+		} else {
+			inKey = strings.Contains(l.Text, "PRIVATE KEY-----") && strings.Contains(l.Text, "-----BEGIN ") && !ends
+		}
 		fmt.Fprintf(&b, "%s %s %s\n", l.Wall.UTC().Format("2006-01-02T15:04:05.000Z"), l.Stream, text)
 	}
 	return b.String()

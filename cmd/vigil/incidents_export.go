@@ -69,9 +69,11 @@ func (a *app) export(ref string, f exportFlags) error {
 		return err
 	}
 	if f.share {
-		for _, one := range export.Share(&full.Incident, full.Stacks, full.Process) {
+		output := string(full.Output)
+		for _, one := range export.Share(&full.Incident, full.Stacks, full.Process, &full.Timeline, &full.Problems, &output) {
 			a.note("removed: %s", one)
 		}
+		full.Output = []byte(output)
 		if !f.withOutput {
 			full.Output, full.Timeline = nil, nil
 			a.note("removed: the last output, and the timeline")
@@ -121,8 +123,7 @@ func (a *app) form(full store.Full, dir string, f exportFlags) (func(io.Writer) 
 		}, nil
 	}
 	var replace map[string]any
-	var leave []string
-	if f.share {
+	if f.share { // nothing leaves that was not cleaned
 		replace = map[string]any{snapshot.FileIncident: full.Incident}
 		if full.Stacks != nil {
 			replace[snapshot.FileStacks] = full.Stacks
@@ -130,13 +131,12 @@ func (a *app) form(full store.Full, dir string, f exportFlags) (func(io.Writer) 
 		if full.Process != nil {
 			replace[snapshot.FileProcess] = full.Process
 		}
-		leave = []string{snapshot.FileCore, snapshot.FileExe, snapshot.FileDump, snapshot.FileSuspect, snapshot.FileTree, snapshot.FileWorld, snapshot.FileRuntime, snapshot.FileCapture}
-		if !f.withOutput {
-			leave = append(leave, snapshot.FileOutput, snapshot.FileTimeline)
+		if f.withOutput {
+			replace[snapshot.FileOutput], replace[snapshot.FileTimeline] = full.Output, full.Timeline
 		}
 	}
 	return func(w io.Writer) error {
-		return export.Bundle(w, dir, full.Incident.ID, full.Incident.Time, replace, leave)
+		return export.Bundle(w, dir, full.Incident.ID, full.Incident.Time, replace, f.share)
 	}, nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"time"
 
@@ -21,8 +20,9 @@ import (
 
 // Bundle writes the files of an incident directory as one tar, compressed with
 // zstd. Each file is named ID/NAME. Those in replace are written instead of what
-// is in the directory; those in leave are left out.
-func Bundle(w io.Writer, dir, id string, at time.Time, replace map[string]any, leave []string) (err error) {
+// is in the directory, as JSON or, when they are bytes, as they are; with only,
+// nothing but those is written.
+func Bundle(w io.Writer, dir, id string, at time.Time, replace map[string]any, only bool) (err error) {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return fmt.Errorf("cannot compress: %w", err)
@@ -34,10 +34,11 @@ func Bundle(w io.Writer, dir, id string, at time.Time, replace map[string]any, l
 		return err
 	}
 	for _, name := range names {
-		if slices.Contains(leave, name) {
+		v, ok := replace[name]
+		if only && !ok {
 			continue
 		}
-		if v, ok := replace[name]; ok {
+		if ok {
 			err = addJSON(t, id+"/"+name, at, v)
 		} else {
 			err = addFile(t, id+"/"+name, filepath.Join(dir, name))
@@ -67,14 +68,17 @@ func evidence(dir string) (names []string, err error) {
 }
 
 func addJSON(t *tar.Writer, name string, at time.Time, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
+	b, raw := v.([]byte)
+	if !raw {
+		var err error
+		if b, err = json.MarshalIndent(v, "", "  "); err != nil {
+			return err
+		}
 	}
 	if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(b)), ModTime: at, Typeflag: tar.TypeReg}); err != nil {
 		return err
 	}
-	_, err = t.Write(b)
+	_, err := t.Write(b)
 	return err
 }
 

@@ -3,6 +3,7 @@ package export
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -94,6 +95,29 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// TestShareEverywhere: an address or the host's name stands in no field that
+// leaves, whichever it is.
+func TestShareEverywhere(t *testing.T) {
+	i, s, p := example()
+	i.Card = &snapshot.Card{Sentence: "10.1.2.3", Evidence: []snapshot.CardFact{{Text: "db-host-7"}}, LookAt: []string{"10.1.2.3"}}
+	s.Notes, s.Crash = []string{"10.1.2.3"}, &snapshot.Crash{Message: "db-host-7"}
+	s.Waits = []snapshot.Wait{{Name: "10.1.2.3"}}
+	s.Groups[0].Members = []snapshot.Member{{Labels: []string{"10.1.2.3"}}}
+	s.Threads = []snapshot.Thread{{Frames: []snapshot.Frame{{Locals: []snapshot.Variable{{Value: "secret-value"}}}}}}
+	p.Cwd, p.Maps = "/srv/db-host-7", []string{"10.1.2.3"}
+	output := "peer 10.1.2.3"
+	Share(&i, &s, &p, &output)
+	text, err := json.Marshal([]any{i, s, p, output})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, never := range []string{"10.1.2.3", "db-host-7", "secret-value", "odd"} {
+		if bytes.Contains(text, []byte(never)) {
+			t.Errorf("%q is still in\n%s", never, text)
+		}
+	}
+}
+
 func TestBundle(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"incident.json": "{}", "stacks.json": "old", "core": "secret", "output.txt": strings.Repeat("x", 100_000)} {
@@ -105,7 +129,7 @@ func TestBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := Bundle(&b, dir, "ID", time.Unix(0, 0), map[string]any{"stacks.json": map[string]int{"new": 1}}, []string{"core"}); err != nil {
+	if err := Bundle(&b, dir, "ID", time.Unix(0, 0), map[string]any{"stacks.json": map[string]int{"new": 1}}, false); err != nil {
 		t.Fatal(err)
 	}
 	z, err := zstd.NewReader(&b)
@@ -129,7 +153,7 @@ func TestBundle(t *testing.T) {
 		}
 		order, got[h.Name] = append(order, h.Name), string(text)
 	}
-	if len(got) != 3 || order[0] != "ID/incident.json" || !strings.Contains(got["ID/stacks.json"], `"new": 1`) || len(got["ID/output.txt"]) != 100_000 {
+	if len(got) != 4 || order[0] != "ID/incident.json" || !strings.Contains(got["ID/stacks.json"], `"new": 1`) || len(got["ID/output.txt"]) != 100_000 {
 		t.Errorf("%v", order)
 	}
 }

@@ -3,6 +3,7 @@ package export
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"sort"
 	"strconv"
@@ -13,49 +14,46 @@ import (
 
 // Share removes from an incident what somebody outside must not see, and says
 // what it removed, in sentences: variables altogether, environment values, the
-// host's name, and addresses other than those of this machine itself. Names in
-// the place of an address are the same for the same address.
-func Share(i *snapshot.Incident, s *snapshot.Stacks, p *snapshot.Process) (removed []string) {
+// host's name, and addresses other than those of this machine itself, wherever
+// they stand. Names in the place of an address are the same for the same
+// address. more are further values, by pointers, that are cleaned as well.
+func Share(i *snapshot.Incident, s *snapshot.Stacks, p *snapshot.Process, more ...any) (removed []string) {
 	h := hider{names: map[string]string{}, host: i.Host}
 	variables := 0
+	drop := func(frames []snapshot.Frame) {
+		for f := range frames {
+			variables += len(frames[f].Arguments) + len(frames[f].Locals)
+			frames[f].Arguments, frames[f].Locals = nil, nil
+		}
+	}
 	if s != nil {
 		for g := range s.Groups {
-			group := &s.Groups[g]
-			for f := range group.Frames {
-				frame := &group.Frames[f]
-				variables += len(frame.Arguments) + len(frame.Locals)
-				frame.Arguments, frame.Locals = nil, nil
+			drop(s.Groups[g].Frames)
+		}
+		for t := range s.Threads {
+			drop(s.Threads[t].Frames)
+		}
+	}
+	if p != nil {
+		for t := range p.Threads {
+			drop(p.Threads[t].Frames)
+		}
+		for n, e := range p.Environment {
+			name, _, ok := strings.Cut(e, "=")
+			if !ok {
+				name = ""
 			}
-			for l, label := range group.Labels {
-				group.Labels[l] = h.text(label)
-			}
-			for m := range group.Members {
-				group.Members[m].Name = h.text(group.Members[m].Name)
-			}
+			p.Environment[n] = name + "=" + snapshot.Mask
+		}
+		if len(p.Environment) > 0 {
+			removed = append(removed, fmt.Sprintf("the values of %d environment variables", len(p.Environment)))
 		}
 	}
 	if variables > 0 {
 		removed = append(removed, fmt.Sprintf("%d arguments and local variables", variables))
 	}
-	if p != nil {
-		for n, e := range p.Environment {
-			if name, _, ok := strings.Cut(e, "="); ok {
-				p.Environment[n] = name + "=" + snapshot.Mask
-			}
-		}
-		if len(p.Environment) > 0 {
-			removed = append(removed, fmt.Sprintf("the values of %d environment variables", len(p.Environment)))
-		}
-		h.list(p.Command)
-		for n := range p.FDs {
-			p.FDs[n].Target = h.text(p.FDs[n].Target)
-		}
-	}
-	h.list(i.Command)
-	h.list(i.Missing)
-	i.Sentence = h.text(i.Sentence)
-	for n := range i.Ran {
-		i.Ran[n].Reason = h.text(i.Ran[n].Reason)
+	for _, v := range append([]any{i, s, p}, more...) {
+		h.clean(reflect.ValueOf(v))
 	}
 	if i.Host != "" {
 		i.Host = "host"
@@ -74,9 +72,33 @@ type hider struct {
 	names map[string]string
 }
 
-func (h *hider) list(texts []string) {
-	for i, t := range texts {
-		texts[i] = h.text(t)
+// clean goes through every text of a value, so that no field is forgotten.
+func (h *hider) clean(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			h.clean(v.Elem())
+		}
+	case reflect.Struct:
+		for n := range v.NumField() {
+			if v.Type().Field(n).IsExported() {
+				h.clean(v.Field(n))
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for n := range v.Len() {
+			h.clean(v.Index(n))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			if e := v.MapIndex(key); e.Kind() == reflect.String {
+				v.SetMapIndex(key, reflect.ValueOf(h.text(e.String())).Convert(e.Type()))
+			}
+		}
+	case reflect.String:
+		if v.CanSet() {
+			v.SetString(h.text(v.String()))
+		}
 	}
 }
 

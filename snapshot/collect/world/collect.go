@@ -132,19 +132,30 @@ func inNamespace(pid int, do func()) error {
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with us
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			err = unix.Setns(fd, unix.CLONE_NEWNET)
-			_ = unix.Close(fd)
-		}
-		if err != nil {
-			err = fmt.Errorf("cannot enter its network namespace: %w (needs CAP_SYS_ADMIN)", err)
-		} else {
-			do()
-		}
-		done <- err
-	}()
+	go enter(path, do, done)
 	return <-done
+}
+
+// enter goes into a namespace for good: its thread ends with it. The main thread
+// never ends, so it is kept busy while another does the work.
+func enter(path string, do func(), done chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		again := make(chan error, 1)
+		go enter(path, do, again)
+		done <- <-again
+		runtime.UnlockOSThread()
+		return
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Setns(fd, unix.CLONE_NEWNET)
+		_ = unix.Close(fd)
+	}
+	if err != nil {
+		err = fmt.Errorf("cannot enter its network namespace: %w (needs CAP_SYS_ADMIN)", err)
+	} else {
+		do()
+	}
+	done <- err
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -35,11 +34,14 @@ func play(role, address string) {
 	switch role {
 	case "connect":
 		go func() {
-			if c, err := net.Dial("tcp", address); err == nil {
-				defer c.Close()
-				_, _ = c.Write([]byte("hello"))
-				select {}
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return
 			}
+			defer c.Close()
+			_, _ = c.Write([]byte("hello"))
+			select {}
 		}()
 	case "deaf":
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
@@ -135,6 +137,7 @@ func start(t *testing.T, ns, role, address string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -179,10 +182,10 @@ func finds(t *testing.T, opt Options, words ...string) snapshot.World {
 // that nobody told of.
 func TestBlackHole(t *testing.T) {
 	h := twoHosts(t)
-	ip(t, "-n", h.peer, "link", "set", "right", "arp", "off") // nobody corrects it
-	ip(t, "-n", h.service, "neigh", "replace", "10.77.0.2", "lladdr", "02:00:00:00:00:99", "dev", "left", "nud", "stale")
+	// Permanent: the kernel would ask for a stale one again, and be told better.
+	ip(t, "-n", h.service, "neigh", "replace", "10.77.0.2", "lladdr", "02:00:00:00:00:99", "dev", "left", "nud", "permanent")
 	pid := start(t, h.service, "connect", "10.77.0.2:27017")
-	w := finds(t, Options{PID: pid}, "dependency 10.77.0.2:27017 unreachable", "SYNs unanswered", "neighbour entry for it (02:00:00:00:00:99) not confirmed for")
+	w := finds(t, Options{PID: pid}, "dependency 10.77.0.2:27017 unreachable", "SYNs unanswered", "the neighbour entry for it (02:00:00:00:00:99) is fixed by hand")
 	if len(w.Peers) != 1 || w.Peers[0].Device != "left" || w.Peers[0].Entry == nil {
 		t.Errorf("%+v", w.Peers)
 	}
@@ -249,17 +252,9 @@ func TestCorruption(t *testing.T) {
 func sendCorrupt(t *testing.T, ns string, n int) {
 	t.Helper()
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // the thread ends with us, and its namespace
-		done <- func() error {
-			f, err := os.Open("/run/netns/" + ns)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-				return err
-			}
+	var sent error
+	go enter("/run/netns/"+ns, func() {
+		sent = func() error {
 			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_TCP)
 			if err != nil {
 				return err
@@ -277,8 +272,8 @@ func sendCorrupt(t *testing.T, ns string, n int) {
 			}
 			return nil
 		}()
-	}()
-	if err := <-done; err != nil {
+	}, done)
+	if err := errors.Join(<-done, sent); err != nil {
 		t.Fatal(err)
 	}
 }
