@@ -157,6 +157,23 @@ func (h *house) whole(service string, instances int) {
 	}
 }
 
+// talk waits until so many instances of each service have said something: before
+// that their shells have no trap yet, and TERM ends them as it ends any process.
+func (h *house) talk(instances int, services ...string) {
+	h.t.Helper()
+	for _, service := range services {
+		h.until(service+" to say something", func() bool {
+			begun := 0
+			for _, m := range counted.FindAllStringSubmatch(h.output(service), -1) {
+				if m[1] != "last" && m[2] == "1" {
+					begun++
+				}
+			}
+			return begun >= instances
+		})
+	}
+}
+
 // gone checks that a stop has left nothing of the services.
 func (h *house) gone(group string, all map[string]inside) {
 	h.t.Helper()
@@ -317,9 +334,11 @@ func TestVigilRestart(t *testing.T) {
 	h := newHouse(t)
 	systemctl(t, "start", h.unit)
 	before := h.running("a", "b")
+	h.talk(1, "a", "b")
 	group := show(t, h.unit, "ControlGroup")
 	systemctl(t, "restart", h.unit)
 	after := h.running("a", "b")
+	h.talk(2, "a", "b")
 	for name, s := range before {
 		if after[name].PID == s.PID || after[name].Instance != 1 {
 			t.Errorf("%s was %+v, is %+v", name, s, after[name])
