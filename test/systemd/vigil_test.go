@@ -256,10 +256,11 @@ func TestVigilKilled(t *testing.T) {
 		t.Errorf("the exit status is not known:\n%s", out)
 	}
 	// 3 of each, 2 notify sockets, 2 pages of activities, the configuration, the
-	// memory of output and of events; nothing piles up.
+	// memory of output, of events and of samples; nothing piles up.
 	if n, _ := strconv.Atoi(show(t, h.unit, "NFileDescriptorStore")); n < 12 || n > 15 {
 		t.Errorf("%d descriptors are stored", n)
 	}
+	h.talk(2, "b")
 	systemctl(t, "stop", h.unit)
 	h.gone(group, after)
 	h.whole("a", 1)
@@ -287,6 +288,7 @@ func TestVigilServiceEndsWithoutKeeper(t *testing.T) {
 	if out, _ := h.vigil("events"); !strings.Contains(out, fmt.Sprintf("pid %d ended with status 7", before["a"].PID)) {
 		t.Errorf("the exit status is not known:\n%s", out)
 	}
+	h.talk(2, "a")
 	systemctl(t, "stop", h.unit)
 	h.whole("a", 2)
 	h.whole("b", 1)
