@@ -29,7 +29,7 @@ type Options struct {
 	VariableGroups int  // groups whose sample's variables are read: 200
 	Depth          int  // frames of a stack: 64
 	NoVariables    bool // stacks only
-	_              struct{}
+	delveOnly      bool // for tests: no listing of our own
 }
 
 func (o Options) withDefaults() Options {
@@ -83,7 +83,7 @@ type sample struct {
 // core could not be opened at all.
 func Collect(ctx context.Context, opt Options) (out snapshot.Stacks, missing []string, err error) {
 	opt = opt.withDefaults()
-	out = snapshot.Stacks{Schema: snapshot.SchemaVersion, Runtime: "go", Groups: []snapshot.Group{}}
+	out = snapshot.Stacks{Schema: snapshot.SchemaVersion, Runtime: "go", Source: "delve", Groups: []snapshot.Group{}}
 	// A core is outside data, and Delve was not made to distrust it.
 	defer func() {
 		if p := recover(); p != nil {

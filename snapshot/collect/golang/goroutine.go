@@ -17,7 +17,7 @@ const chunk = 2000
 // goroutines lists, unwinds and groups.
 func (r *reading) goroutines(ctx context.Context) {
 	l, err := r.newListing(ctx)
-	if err != nil {
+	if err != nil || r.opt.delveOnly {
 		r.unusual(ctx)
 		return
 	}
