@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/go-delve/delve/pkg/goversion"
 	"github.com/go-delve/delve/pkg/logflags"
@@ -19,19 +20,23 @@ type Options struct {
 	Core string // path of the ELF core
 	Exe  string // path of the executable: the same link output, unstripped at best
 
-	MaxGoroutines  int  // read at most so many: 100000
+	// Taken is when the process stood still; the default is when the core was
+	// written. It must be of this machine and this boot for waiting times.
+	Taken time.Time
+
+	MaxGoroutines  int  // list at most so many: 1048576
 	MaxGroups      int  // keep at most so many different stacks: 4096
 	VariableGroups int  // groups whose sample's variables are read: 200
 	Depth          int  // frames of a stack: 64
 	NoVariables    bool // stacks only
-	_              struct{}
+	delveOnly      bool // for tests: no listing of our own
 }
 
 func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&o.MaxGoroutines, 100_000}, {&o.MaxGroups, 4096}, {&o.VariableGroups, 200}, {&o.Depth, 64}} {
+	}{{&o.MaxGoroutines, 1 << 20}, {&o.MaxGroups, 4096}, {&o.VariableGroups, 200}, {&o.Depth, 64}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
@@ -43,21 +48,33 @@ func (o Options) withDefaults() Options {
 type reading struct {
 	opt     Options
 	target  *proc.Target
+	mem     *image
 	version goversion.GoVersion
-	out     *snapshot.Stacks
-	groups  map[string]*sample
-	order   []*sample
-	missing []string
-	lost    int // goroutines of stacks beyond MaxGroups
-	bad     int // goroutines that could not be read
-	firstG  error
+	reasons []string // of waiting, as this program's runtime words them
+	// nanotime is when the process stood still, CLOCK_MONOTONIC in ns as the
+	// runtime has it; 0: not known.
+	nanotime int64
+	alone    int // running goroutines so far
+	out      *snapshot.Stacks
+	groups   map[string]*sample
+	order    []*sample
+	missing  []string
+	lost     int // goroutines of stacks beyond MaxGroups
+	bad      int // goroutines that could not be read
+	firstG   error
 }
 
 // sample is a group while it is being made.
 type sample struct {
 	snapshot.Group
-	g      *proc.G
+	g      *proc.G // nil: listed by state only
+	state  gState
 	frames []proc.Stackframe
+	// indexes in runtime.allgs of the members, as long as IDs; nil when Delve
+	// listed them.
+	indexes []int
+	// special: its variables are read however many groups there are.
+	special bool
 }
 
 // Collect reads the core. Notes of the stacks are the limits of such a reading;
@@ -66,7 +83,7 @@ type sample struct {
 // core could not be opened at all.
 func Collect(ctx context.Context, opt Options) (out snapshot.Stacks, missing []string, err error) {
 	opt = opt.withDefaults()
-	out = snapshot.Stacks{Schema: snapshot.SchemaVersion, Runtime: "go", Groups: []snapshot.Group{}}
+	out = snapshot.Stacks{Schema: snapshot.SchemaVersion, Runtime: "go", Source: "delve", Groups: []snapshot.Group{}}
 	// A core is outside data, and Delve was not made to distrust it.
 	defer func() {
 		if p := recover(); p != nil {
@@ -84,16 +101,24 @@ func Collect(ctx context.Context, opt Options) (out snapshot.Stacks, missing []s
 	defer func() { _ = group.Detach(false) }()
 	r := &reading{opt: opt, target: group.Selected, out: &out, groups: map[string]*sample{}}
 	r.version = goversion.ParseProducer(r.target.BinInfo().Producer())
+	if r.mem, err = openImage(opt.Core, opt.Exe, r.staticBase()); err != nil {
+		return out, nil, err
+	}
+	defer r.mem.close()
+	r.clock()
 	r.judgeBinary()
+	r.readReasons()
 	r.goroutines(ctx)
 	r.threads(ctx)
-	r.finishGroups(ctx)
 	if ctx.Err() == nil {
 		r.safely("the wait-for graph", func() { r.waits(ctx) })
 	}
 	if ctx.Err() != nil {
 		r.lack("the time was up: who waits for whom may be incomplete")
 	}
+	r.safely("the crash", r.crash)
+	r.setApart()
+	r.finishGroups(ctx)
 	return out, r.missing, nil
 }
 
@@ -105,8 +130,8 @@ func (r *reading) judgeBinary() {
 	for _, fn := range bi.LookupFunc()["main.main"] {
 		r.out.Optimised = fn.Optimized()
 	}
-	if r.version.Minor > goversion.MaxSupportedVersionOfGoMinor {
-		r.note("the program was built by Go 1.%d; this reader knows Go up to 1.%d: wait reasons can be wrong", r.version.Minor, goversion.MaxSupportedVersionOfGoMinor)
+	if text := unknownVersion(r.version); text != "" {
+		r.note("%s", text)
 	}
 	if r.out.Optimised {
 		r.note("optimised build: some variables are unreadable, and values of dead variables can be stale")
@@ -148,21 +173,27 @@ func (r *reading) finishGroups(ctx context.Context) {
 		r.out.Groups = append(r.out.Groups, s.Group)
 	}
 	analyze.Rank(r.out.Groups)
+	done, all := 0, 0
 	for i := range r.out.Groups {
 		g := &r.out.Groups[i]
-		if r.opt.NoVariables || g.System {
+		s := byID[g.Sample]
+		if r.opt.NoVariables || g.System && !g.Crashed || s.g == nil {
 			continue
 		}
-		if ctx.Err() != nil {
-			r.lack("the time was up: arguments and locals were read of %d of %d groups", i, len(r.out.Groups))
-			break
+		all++
+		// What runs, crashed or is in a cycle is few and comes last or first in
+		// the order; it always has its variables.
+		if ctx.Err() == nil && (done < r.opt.VariableGroups || s.special) {
+			done++
+			r.safely(fmt.Sprintf("variables of goroutine %d", g.Sample), func() { r.variables(g, s) })
 		}
-		if i >= r.opt.VariableGroups {
-			r.note("arguments and locals are shown for %d of %d groups only", i, len(r.out.Groups))
-			break
-		}
-		s := byID[g.Sample]
-		r.safely(fmt.Sprintf("variables of goroutine %d", g.Sample), func() { r.variables(g, s) })
+	}
+	switch {
+	case done == all:
+	case ctx.Err() != nil:
+		r.lack("the time was up: arguments and locals were read of %d of %d groups", done, all)
+	default:
+		r.note("arguments and locals are shown for %d of %d groups only", done, all)
 	}
 	if r.lost > 0 {
 		r.lack("%d goroutines have stacks beyond the first %d different ones and are not shown", r.lost, r.opt.MaxGroups)

@@ -7,8 +7,6 @@ import (
 	"slices"
 
 	"github.com/go-delve/delve/pkg/proc"
-	"github.com/go-delve/delve/service/api"
-
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
@@ -18,6 +16,18 @@ const chunk = 2000
 
 // goroutines lists, unwinds and groups.
 func (r *reading) goroutines(ctx context.Context) {
+	l, err := r.newListing(ctx)
+	if err != nil || r.opt.delveOnly {
+		r.unusual(ctx)
+		return
+	}
+	l.run(ctx)
+	l.close()
+}
+
+// unusual lists by Delve alone, at its price, when the runtime of this version
+// of Go is not as expected.
+func (r *reading) unusual(ctx context.Context) {
 	total := r.total()
 	for start := 0; start >= 0 && r.out.Unwound < r.opt.MaxGoroutines; {
 		list, next, err := proc.GoroutinesInfo(r.target, start, min(chunk, r.opt.MaxGoroutines-r.out.Unwound))
@@ -76,14 +86,14 @@ func (r *reading) add(g *proc.G) {
 		r.fail(g.Unreadable)
 		return
 	}
-	frames, err := proc.GoroutineStacktrace(r.target, g, r.opt.Depth, proc.StacktraceSimple)
+	frames, err := r.stacktrace(g)
 	if err != nil {
 		r.fail(err)
 		return
 	}
 	r.out.Unwound++
-	status, reason := r.status(g)
-	key := groupKey(status, reason, g, frames)
+	status, reason := r.status(g.Status, uint64(g.WaitReason))
+	key := groupKey(status, reason, g.GoPC, addresses(frames))
 	s := r.groups[key]
 	if s == nil {
 		if len(r.order) >= r.opt.MaxGroups {
@@ -107,12 +117,22 @@ func (r *reading) fail(err error) {
 	}
 }
 
-func groupKey(status, reason string, g *proc.G, frames []proc.Stackframe) string {
-	key := make([]byte, 0, len(status)+len(reason)+2+8*(len(frames)+1))
+// stacktrace unwinds one goroutine. Only one that is on a thread can have its
+// top on another stack: in the kernel of the runtime, or in a handler of a signal.
+// Without options Delve caches every stack, which is too much for all.
+func (r *reading) stacktrace(g *proc.G) ([]proc.Stackframe, error) {
+	if g.Thread != nil {
+		return proc.GoroutineStacktrace(r.target, g, r.opt.Depth, 0)
+	}
+	return proc.GoroutineStacktrace(r.target, g, r.opt.Depth, proc.StacktraceSimple)
+}
+
+func groupKey(status, reason string, gopc uint64, pcs []uint64) string {
+	key := make([]byte, 0, len(status)+len(reason)+2+8*(len(pcs)+1))
 	key = append(append(append(append(key, status...), 0), reason...), 0)
-	key = binary.LittleEndian.AppendUint64(key, g.GoPC)
-	for _, f := range frames {
-		key = binary.LittleEndian.AppendUint64(key, f.Current.PC)
+	key = binary.LittleEndian.AppendUint64(key, gopc)
+	for _, pc := range pcs {
+		key = binary.LittleEndian.AppendUint64(key, pc)
 	}
 	return string(key)
 }
@@ -125,12 +145,13 @@ func (r *reading) newSample(g *proc.G, frames []proc.Stackframe, status, reason 
 		p := placeOf(loc)
 		s.CreatedBy = &p
 	}
+	if loc := g.StartLoc(r.target); loc.Fn != nil {
+		p := placeOf(loc)
+		s.Start = &p
+	}
 	s.Frames, s.Cut = convert(frames, r.opt.Depth)
 	for name, value := range g.Labels() {
-		if snapshot.LooksSecret(name) {
-			value = snapshot.Mask
-		}
-		s.Labels = append(s.Labels, name+"="+value)
+		s.Labels = append(s.Labels, labelText(name, value))
 	}
 	slices.Sort(s.Labels)
 	return s
@@ -190,12 +211,12 @@ func statusName(status uint64) string {
 
 // status names the state of a goroutine, and why it waits. A leaked one waits
 // as well, for good.
-func (r *reading) status(g *proc.G) (status, reason string) {
-	status = statusName(g.Status)
-	if status == "waiting" || status == "leaked" {
-		reason = api.WaitReasonString(&r.version, g.WaitReason)
+func (r *reading) status(status, reason uint64) (name, why string) {
+	name = statusName(status)
+	if name == "waiting" || name == "leaked" {
+		why = r.waitReason(reason)
 	}
-	return status, reason
+	return name, why
 }
 
 // threads reads the stacks of the operating system's threads.

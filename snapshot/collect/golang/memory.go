@@ -1,7 +1,6 @@
 package golang
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/go-delve/delve/pkg/proc"
@@ -39,10 +38,13 @@ func (r *reading) offset(structure, field string) (uint64, error) {
 }
 
 // word reads one pointer-sized word; 0 when it is not in the core.
-func (r *reading) word(addr uint64) uint64 {
-	var buf [8]byte
-	if n, err := r.target.Memory().ReadMemory(buf[:], addr); err != nil || n != 8 {
-		return 0
+func (r *reading) word(addr uint64) uint64 { return r.mem.word(addr) }
+
+// staticBase is by how much the executable was moved in memory: not at all,
+// unless it is position-independent.
+func (r *reading) staticBase() uint64 {
+	if images := r.target.BinInfo().Images; len(images) > 0 {
+		return images[0].StaticBase
 	}
-	return binary.LittleEndian.Uint64(buf[:])
+	return 0
 }

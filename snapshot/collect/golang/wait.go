@@ -219,7 +219,7 @@ func (r *reading) holders(ctx context.Context, o offsets, stacks []stackOf, byLo
 			break
 		}
 		part := buf[:min(s.hi-s.sp, maxStack)&^7]
-		if n, err := r.target.Memory().ReadMemory(part, s.sp); err != nil || n != len(part) {
+		if r.mem.read(part, s.sp) != nil {
 			continue
 		}
 		for i := 0; i+8 <= len(part); i += 8 {
