@@ -31,20 +31,23 @@ func (t *walkTree) started(pid int) {
 	t.service.Started(p)
 }
 
-func (t *walkTree) list() ([]proctree.Process, error) {
+// list also says whether it can be told of all processes whether they belong to
+// the tree.
+func (t *walkTree) list() (l []proctree.Process, settled bool, err error) {
 	all, err := proctree.Scan()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.service.Update(all), nil
+	l = t.service.Update(all)
+	return l, !t.service.Unsettled(), nil
 }
 
 // Empty counts a zombie as gone: it waits for our own reaper, or its parent's.
 func (t *walkTree) Empty() (bool, error) {
-	l, err := t.list()
-	return err == nil && len(l) == 0, err
+	l, settled, err := t.list()
+	return err == nil && settled && len(l) == 0, err
 }
 
 func (t *walkTree) Kill() error {
@@ -79,7 +82,7 @@ func (t *walkTree) Wait(ctx context.Context) error {
 }
 
 func (t *walkTree) Left() []int {
-	l, err := t.list()
+	l, _, err := t.list()
 	if err != nil {
 		return nil
 	}

@@ -16,23 +16,34 @@ const maxRounds = 50
 // roundWait is how long a round waits for the processes that it killed.
 const roundWait = 200 * time.Millisecond
 
+// execWait is the time between two looks at a process in execve(2).
+const execWait = 2 * time.Millisecond
+
 // ErrLeft is a service of which processes are left after the last round.
 var ErrLeft = errors.New("proctree: processes are left")
 
 // Kill kills all processes of the service that can be found, and those that
 // show up meanwhile, until none is left. It returns how many it signalled. The
-// error is ErrLeft after 50 rounds, or the cause of ctx. The caller, or whoever
+// error is ErrLeft after 50 rounds, or the cause of ctx. A process that is in the
+// middle of execve(2) is waited for, until it shows whose it is. The caller, or whoever
 // is the subreaper, must go on reaping: the dead are not waited for here.
 func (s *Service) Kill(ctx context.Context) (killed int, err error) {
-	for range maxRounds {
+	for rounds := 0; rounds < maxRounds; {
 		all, err := Scan()
 		if err != nil {
 			return killed, err
 		}
 		list := s.Update(all)
-		if len(list) == 0 {
+		if len(list) == 0 && !s.Unsettled() {
 			return killed, nil
 		}
+		if len(list) == 0 {
+			if err := pause(ctx); err != nil { // bounded by maxLooks
+				return killed, err
+			}
+			continue
+		}
+		rounds++
 		n, err := killAll(ctx, list)
 		killed += n
 		if err != nil {
@@ -40,6 +51,18 @@ func (s *Service) Kill(ctx context.Context) (killed int, err error) {
 		}
 	}
 	return killed, fmt.Errorf("cannot kill all processes in %d rounds: %w", maxRounds, ErrLeft)
+}
+
+// pause lets a process go on with its execve(2), of whose end nobody tells.
+func pause(ctx context.Context) error {
+	t := time.NewTimer(execWait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // killAll stops all first, so that none can fork while the others are dealt

@@ -206,3 +206,57 @@ func FuzzHasEntry(f *testing.F) {
 	f.Add([]byte("A=b\x00C=d\x00"), "C=d")
 	f.Fuzz(func(t *testing.T, env []byte, marker string) { hasEntry(env, marker) })
 }
+
+// A process in the middle of execve(2) shows an empty environment. It is looked
+// at again before it is said that nothing is left, but not for ever.
+func TestKillWaitsForExec(t *testing.T) {
+	const marker = "VIGIL_SERVICE_ID=in-exec"
+	pid, _ := start(t, "sleep 1000 & echo $!; exec sleep 1000", marker, 1)
+	looks := 0
+	s := NewService(marker, os.Getpid())
+	s.carries = func(marker string, p Process) (bool, bool) {
+		if p.PID == pid {
+			if looks++; looks < 5 {
+				return false, false
+			}
+		}
+		return carries(marker, p)
+	}
+	if _, err := s.Kill(t.Context()); err != nil || looks < 5 || alive(pid) {
+		t.Errorf("%v after %d looks; alive: %v", err, looks, alive(pid))
+	}
+}
+
+func TestKillDoesNotWaitForEver(t *testing.T) {
+	pid, _ := start(t, "sleep 1000 & echo $!; exec sleep 1000", "A=b", 1)
+	looks := 0
+	s := NewService("VIGIL_SERVICE_ID=stuck", os.Getpid())
+	s.carries = func(marker string, p Process) (bool, bool) {
+		if p.PID == pid {
+			looks++
+			return false, false
+		}
+		return carries(marker, p)
+	}
+	if n, err := s.Kill(t.Context()); n != 0 || err != nil || looks != maxLooks+1 || !alive(pid) {
+		t.Errorf("killed %d, %v, after %d looks; alive: %v", n, err, looks, alive(pid))
+	}
+}
+
+// Orphans that are killed while they begin execve(2). Without the second look
+// one in some hundred was missed.
+func TestKillFindsWhoExecs(t *testing.T) {
+	const marker = "VIGIL_SERVICE_ID=execs"
+	for range 100 {
+		pid, left := start(t, "setsid sleep 1000 >/dev/null & echo $!", marker, 1)
+		s := NewService(marker, os.Getpid())
+		if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Kill(t.Context()); err != nil || alive(left[0]) {
+			t.Fatalf("%v; alive: %v", err, alive(left[0]))
+		}
+		end(pid)
+		end(left[0])
+	}
+}

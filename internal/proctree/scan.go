@@ -26,6 +26,7 @@ type Process struct {
 	Ticks     uint64 // start time in clock ticks since boot
 	Zombie    bool
 	Stopped   bool // by a signal (state T)
+	Kernel    bool // a thread of the kernel
 }
 
 // Snapshot is the processes at one time, by pid. Reading it takes a while: a
@@ -79,25 +80,57 @@ func Read(pid int) (Process, error) {
 	return Process{}, fmt.Errorf("cannot read process %d: %w", pid, err)
 }
 
-// parse reads the fields of proc(5) that are needed: 1 pid, 3 state, 4 ppid,
-// 6 session, 22 starttime. The name, field 2, may hold spaces and brackets.
+// kernelThread is PF_KTHREAD among the flags of proc_pid_stat(5).
+const kernelThread = 0x00200000
+
+// parse reads the fields of proc_pid_stat(5) that are needed: 1 pid, 3 state,
+// 4 ppid, 6 session, 9 flags, 22 starttime.
 func parse(stat string) (Process, error) {
-	begin, end := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
-	if begin < 0 || end < begin {
-		return Process{}, errStat
-	}
-	fields := strings.Fields(stat[end+1:]) // fields[0] is field 3
-	if len(fields) < 20 {
+	begin := strings.IndexByte(stat, '(')
+	fields := fieldsOf(stat)
+	if begin < 0 || fields == nil {
 		return Process{}, errStat
 	}
 	pid, err1 := strconv.Atoi(strings.TrimSpace(stat[:begin]))
 	ppid, err2 := strconv.Atoi(fields[1])
 	sid, err3 := strconv.Atoi(fields[3])
-	ticks, err4 := strconv.ParseUint(fields[19], 10, 64)
-	if errors.Join(err1, err2, err3, err4) != nil {
+	flags, err4 := strconv.ParseUint(fields[6], 10, 64)
+	ticks, err5 := strconv.ParseUint(fields[19], 10, 64)
+	if errors.Join(err1, err2, err3, err4, err5) != nil {
 		return Process{}, errStat
 	}
-	return Process{PID: pid, PPID: ppid, SID: sid, Ticks: ticks, Zombie: fields[0] == "Z" || fields[0] == "X", Stopped: fields[0] == "T"}, nil
+	return Process{PID: pid, PPID: ppid, SID: sid, Ticks: ticks, Kernel: flags&kernelThread != 0,
+		Zombie: fields[0] == "Z" || fields[0] == "X", Stopped: fields[0] == "T"}, nil
+}
+
+// fieldsOf returns the fields from the third on, nil when there are too few. The
+// name, field 2, may hold spaces and brackets.
+func fieldsOf(stat string) []string {
+	end := strings.LastIndexByte(stat, ')')
+	if end < strings.IndexByte(stat, '(') {
+		return nil
+	}
+	if fields := strings.Fields(stat[end+1:]); len(fields) >= 20 {
+		return fields
+	}
+	return nil
+}
+
+// bare says whether p was started with an empty environment: fields 50 env_start
+// and 51 env_end are equal, and not 0, which they are until the end of
+// execve(2). They are 0 as well for who may not know them, who cannot read the
+// environment either.
+func bare(p Process) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/stat")
+	if err != nil {
+		return true // gone
+	}
+	now, err := parse(string(text))
+	if err != nil || now.Ticks != p.Ticks || now.Zombie {
+		return true
+	}
+	fields := fieldsOf(string(text))
+	return len(fields) < 49 || (fields[48] != "0" && fields[47] == fields[48])
 }
 
 // Descendants returns the roots that exist and everything below them, parents

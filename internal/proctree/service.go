@@ -18,7 +18,22 @@ type Service struct {
 	// a pid, which is not reused while a member of the session lives.
 	sessions map[int]uint64
 	spared   map[int]uint64 // by pid: the ticks of those that do not count
+	// unsettled holds orphans that had no environment yet when they were looked
+	// at, by pid.
+	unsettled map[int]unsettled
+	carries   func(marker string, p Process) (carries, settled bool)
 }
+
+// unsettled is a process in the middle of execve(2).
+type unsettled struct {
+	ticks uint64
+	looks int
+}
+
+// maxLooks bounds how often one process is looked at before it counts as one
+// without the marker: one whose execve waits for a dead disk must not hold up
+// the end of a neighbour for ever.
+const maxLooks = 100
 
 // AnyParent, as the reaper, says that nobody knows where orphans went to: every
 // process with the mark counts then.
@@ -28,7 +43,8 @@ const AnyParent = 0
 // "NAME=value", in the environment that they were started with, and whose
 // orphans go to the process reaper, the child subreaper.
 func NewService(marker string, reaper int) *Service {
-	return &Service{marker: marker, reaper: reaper, known: map[int]Process{}, sessions: map[int]uint64{}, spared: map[int]uint64{}}
+	return &Service{marker: marker, reaper: reaper, known: map[int]Process{}, sessions: map[int]uint64{}, spared: map[int]uint64{},
+		unsettled: map[int]unsettled{}, carries: carries}
 }
 
 // Started records a process that was started for the service.
@@ -60,7 +76,8 @@ func (s *Service) record(p Process) {
 // Update finds the living processes of the service in all and remembers them,
 // so that descent survives the death of a parent between two calls. The
 // processes that all shows to be gone are forgotten, and their sessions when
-// they have no member left.
+// they have no member left. A process of the service that is in the middle of
+// execve(2) may be missing: see Unsettled.
 func (s *Service) Update(all Snapshot) []Process {
 	s.forget(all)
 	for {
@@ -79,6 +96,12 @@ func (s *Service) Update(all Snapshot) []Process {
 		}
 	}
 }
+
+// Unsettled says whether the last Update saw an orphan in the middle of
+// execve(2), of which it could not be told whether it is the service's. Who wants
+// to know that nothing is left looks again. It is true for a bounded number of
+// calls of Update in a row for the same process.
+func (s *Service) Unsettled() bool { return len(s.unsettled) > 0 }
 
 // roots returns the pids that belong to the service on their own account.
 func (s *Service) roots(all Snapshot) []int {
@@ -120,6 +143,11 @@ func (s *Service) forget(all Snapshot) {
 			delete(s.spared, pid)
 		}
 	}
+	for pid, u := range s.unsettled {
+		if all[pid].Ticks != u.ticks || all[pid].Zombie {
+			delete(s.unsettled, pid)
+		}
+	}
 	for sid := range s.sessions {
 		if leader, ok := all[sid]; !members[sid] || (ok && leader.Ticks != s.sessions[sid]) {
 			delete(s.sessions, sid)
@@ -131,11 +159,44 @@ func (s *Service) forget(all Snapshot) {
 // is a quarter of the stack limit, usually 2 MiB.
 const maxEnvironment = 8 << 20
 
-// marked says whether the process carries the marker. The environment of a
-// process of another user is closed to us unless we are privileged: not marked.
+// marked says whether the process carries the marker, and keeps account of those
+// of which it cannot be told yet.
 func (s *Service) marked(p Process) bool {
+	yes, settled := s.carries(s.marker, p)
+	if settled {
+		delete(s.unsettled, p.PID)
+		return yes
+	}
+	u := s.unsettled[p.PID]
+	if u.ticks != p.Ticks {
+		u = unsettled{ticks: p.Ticks}
+	}
+	if u.looks++; u.looks > maxLooks {
+		delete(s.unsettled, p.PID)
+		return false
+	}
+	s.unsettled[p.PID] = u
+	return false
+}
+
+// carries says whether the process carries the marker. The environment of a
+// process of another user is closed to us unless we are privileged: not marked.
+//
+// It is not settled for a process in the middle of execve(2): it has a new
+// address space in which there is no environment yet, and reads as empty
+// (environ_read in fs/proc/base.c; seen with Linux 6.18).
+func carries(marker string, p Process) (yes, settled bool) {
+	if p.Zombie || p.Kernel {
+		return false, true
+	}
 	env, err := environment(p.PID)
-	return err == nil && hasEntry(env, s.marker)
+	if err != nil {
+		return false, true
+	}
+	if len(env) > 0 {
+		return hasEntry(env, marker), true
+	}
+	return false, bare(p) // or it had none at that moment: look again
 }
 
 // Variable reads a variable of the environment that a process was started with.
