@@ -47,7 +47,7 @@ func ask(ctx context.Context, runtime string, a asking) said {
 	}
 	switch runtime {
 	case process.RuntimeJVM:
-		r := jvm.Collect(ctx, jvm.Options{PID: a.pid, Budget: a.budget, Output: a.outputs})
+		r := jvm.Collect(ctx, jvm.Options{PID: a.pid, StartTicks: a.ticks, Budget: a.budget, Output: a.outputs, Lethal: a.lethal})
 		return said{r.Stacks, r.Report, r.Dump, r.Ran, r.Missing}
 	case process.RuntimePython:
 		r, err := python.Collect(ctx, python.Options{PID: a.pid, StartTicks: a.ticks, Budget: a.budget, Output: a.outputs, Signal: a.signal, Lethal: a.lethal})

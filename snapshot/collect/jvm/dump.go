@@ -20,7 +20,9 @@ type thread struct {
 	number  int64 // "#12"; 0: a thread of the JVM itself
 	nid     int   // the thread id of the operating system
 	daemon  bool
-	virtual bool
+	virtual bool   // mounted on the thread of that nid
+	carries bool   // such a thread, which is listed by itself
+	inJava  bool   // it runs Java code, in no safepoint
 	doing   string // "waiting on condition", "runnable"
 	state   string // "TIMED_WAITING (parking)"; "": a thread of the JVM itself
 	frames  []frame
@@ -46,10 +48,15 @@ type lock struct {
 type dump struct {
 	version   string
 	threads   []thread
-	deadlocks int      // that HotSpot itself has found
-	notes     []string // lines that belong to no thread
-	cut       bool     // more threads or frames than were read
+	deadlocks [][]blocked // that HotSpot itself has found
+	virtual   bool        // there are virtual threads
+	heap      []byte      // as SIGQUIT prints it
+	notes     []string    // lines that belong to no thread
+	cut       bool        // more threads or frames than were read
 }
+
+// dumpBegin begins a dump.
+const dumpBegin = "Full thread dump "
 
 // What a line of a stack can say of a lock, before the lock itself.
 const (
@@ -63,7 +70,7 @@ const (
 // parse reads the text that Thread.print and SIGQUIT give; what comes before it
 // is skipped. found: there was a dump in it, maybe cut short.
 func parse(text []byte) (d dump, found bool) {
-	at := bytes.Index(text, []byte("Full thread dump "))
+	at := bytes.Index(text, []byte(dumpBegin))
 	if at < 0 {
 		return d, false
 	}
@@ -74,48 +81,81 @@ func parse(text []byte) (d dump, found bool) {
 		}
 	}
 	p.close()
+	d.deadlocks = p.knots.list
 	return d, true
 }
 
 // parser reads a dump line by line.
 type parser struct {
-	d     *dump
-	t     *thread
-	owned bool   // in the list of ownable synchronizers
-	name  string // the beginning of a header whose name has a line break in it
-	full  bool
+	d       *dump
+	t       *thread
+	carrier *thread // that t is mounted on
+	owned   bool    // in the list of ownable synchronizers
+	name    string  // the beginning of a header whose name has a line break in it
+	knots   knots   // what follows the threads
+	heap    bool    // in what SIGQUIT prints of the heap
 }
 
 // line takes one line; false: the dump is over.
 func (p *parser) line(line string) bool {
 	text := strings.TrimRight(line, "\r\n")
 	switch body := strings.TrimLeft(text, " \t"); {
-	case p.name != "" || strings.HasPrefix(text, `"`):
-		p.header(text)
-	case strings.HasPrefix(text, "Full thread dump "):
+	case p.heap:
+		if text != "" {
+			p.d.heap = append(p.d.heap, line...)
+		}
+		return text != ""
+	case strings.HasPrefix(text, dumpBegin):
 		if p.d.version != "" {
 			return false // another dump, or the same one once more
 		}
-		p.d.version = strings.TrimSuffix(strings.TrimPrefix(text, "Full thread dump "), ":")
-	case strings.HasPrefix(text, "Found ") && strings.Contains(text, "Java-level deadlock"):
+		p.d.version = strings.TrimSuffix(strings.TrimPrefix(text, dumpBegin), ":")
+	case p.name == "" && text == "Heap":
 		p.close()
-		p.d.deadlocks++
+		p.heap = true
+	case p.name == "" && p.knots.line(text):
+		p.close()
+	case p.name != "" || strings.HasPrefix(text, `"`):
+		p.header(text)
 	case strings.HasPrefix(text, "JNI global ref"):
 		p.close()
 		p.d.notes = append(p.d.notes, text)
 	case p.t == nil:
+	default:
+		p.stack(body)
+	}
+	return true
+}
+
+// stack takes a line below the header of a thread.
+func (p *parser) stack(body string) {
+	_, mounted, mounts := strings.Cut(body, "Mounted virtual thread #")
+	switch {
 	case strings.HasPrefix(body, "java.lang.Thread.State: "):
 		p.t.state = strings.TrimPrefix(body, "java.lang.Thread.State: ")
 	case strings.HasPrefix(body, "at "):
 		p.frame(strings.TrimPrefix(body, "at "))
 	case strings.HasPrefix(body, "Locked ownable synchronizers:"):
+		p.unmount()
 		p.owned = true
 	case strings.HasPrefix(body, "- "):
 		p.lock(strings.TrimPrefix(body, "- "))
 	case strings.HasPrefix(body, "Carrying virtual thread"):
+		p.d.virtual = true
 		p.t.doing = body
+	case mounts && p.carrier == nil: // since JDK 24
+		p.carrier, p.t.carries = p.t, true
+		p.t = &thread{name: p.carrier.name, nid: p.carrier.nid, virtual: true, state: "RUNNABLE"}
+		p.t.number, _ = strconv.ParseInt(mounted, 10, 64)
 	}
-	return true
+}
+
+// unmount ends a virtual thread, and goes on with its carrier.
+func (p *parser) unmount() {
+	if p.carrier != nil {
+		p.keep(p.t)
+		p.t, p.carrier = p.carrier, nil
+	}
 }
 
 // header takes the line with which a thread begins. Its name can hold anything.
@@ -132,10 +172,6 @@ func (p *parser) header(text string) {
 		return
 	}
 	p.close()
-	if len(p.d.threads) >= maxThreads {
-		p.d.cut, p.full = true, true
-		return
-	}
 	t := &thread{name: text[1:end]}
 	rest := text[end+1:]
 	for rest != "" {
@@ -145,13 +181,12 @@ func (p *parser) header(text string) {
 		switch {
 		case strings.HasPrefix(word, "#"):
 			t.number, _ = strconv.ParseInt(word[1:], 10, 64)
+		case strings.HasPrefix(word, "[") && t.nid == 0: // since JDK 21; an address follows at the end
+			t.nid = threadID(strings.Trim(word, "[]"), 10)
 		case word == "daemon":
 			t.daemon = true
-		case word == "virtual":
-			t.virtual = true
 		case key == "nid":
-			n, _ := strconv.ParseInt(value, 0, 32) // hexadecimal before JDK 21
-			t.nid = int(max(n, 0))
+			t.nid = threadID(value, 0) // hexadecimal before JDK 21
 			doing, _, _ := strings.Cut(rest, "[")
 			t.doing, rest = strings.TrimSpace(doing), ""
 		}
@@ -159,12 +194,26 @@ func (p *parser) header(text string) {
 	p.t, p.owned = t, false
 }
 
+func threadID(digits string, base int) int {
+	n, _ := strconv.ParseInt(digits, base, 32)
+	return int(max(n, 0))
+}
+
 // close ends the thread at hand.
 func (p *parser) close() {
-	if p.t != nil {
-		p.d.threads = append(p.d.threads, *p.t)
-	}
+	p.unmount()
+	p.keep(p.t)
 	p.t = nil
+}
+
+func (p *parser) keep(t *thread) {
+	switch {
+	case t == nil:
+	case len(p.d.threads) < maxThreads:
+		p.d.threads = append(p.d.threads, *t)
+	default:
+		p.d.cut = true
+	}
 }
 
 // frame takes "java.lang.Thread.sleep(java.base@17.0.16/Native Method)".
@@ -198,28 +247,46 @@ func (p *parser) frame(text string) {
 
 // lock takes "locked <0x000000062> (a java.lang.Object)", without the dash.
 func (p *parser) lock(text string) {
-	kind, rest, ok := strings.Cut(text, " <")
 	if p.owned {
-		kind, rest, ok = kindPark, strings.TrimPrefix(text, "<"), strings.HasPrefix(text, "<")
+		if l, ok := parseLock(strings.TrimPrefix(text, "<")); ok && len(p.t.owns) < maxLocks {
+			p.t.owns = append(p.t.owns, l)
+		}
+		return // or it is "None"
 	}
+	p.t.lock(text)
+}
+
+// lock takes what a line of a stack says of a lock.
+func (t *thread) lock(text string) {
+	kind, rest, _ := strings.Cut(text, " <")
+	l, ok := parseLock(rest)
 	if !ok {
-		return // "None", "<no object reference available>"
+		return // "no object reference available", "owner is scalar replaced"
 	}
-	hex, class, _ := strings.Cut(rest, ">")
-	address, err := strconv.ParseUint(strings.TrimPrefix(hex, "0x"), 16, 64)
-	if err != nil {
-		return
-	}
-	class = strings.TrimPrefix(strings.Trim(class, " ()"), "a ")
-	l := lock{address, class}
-	switch kind = strings.TrimSpace(kind); {
-	case p.owned && len(p.t.owns) < maxLocks:
-		p.t.owns = append(p.t.owns, l)
-	case kind == kindLocked && len(p.t.locked) < maxLocks:
-		p.t.locked = append(p.t.locked, l)
-	case kind == kindEnter || kind == kindReenter || kind == kindWait || kind == kindPark:
-		if p.t.waitKind == "" { // the innermost
-			p.t.waitsFor, p.t.waitKind = l, kind
+	switch kind = strings.TrimSpace(kind); kind {
+	case kindLocked:
+		if len(t.locked) < maxLocks {
+			t.locked = append(t.locked, l)
+		}
+	case kindEnter, kindReenter, kindWait, kindPark:
+		if t.waitKind == "" { // the innermost
+			t.waitsFor, t.waitKind = l, kind
 		}
 	}
+}
+
+// parseLock reads "0x000000062> (a java.lang.Object)".
+func parseLock(text string) (l lock, ok bool) {
+	hex, class, _ := strings.Cut(text, ">")
+	address, err := strconv.ParseUint(strings.TrimPrefix(hex, "0x"), 16, 64)
+	if err != nil {
+		return l, false
+	}
+	return lock{address, className(class)}, true
+}
+
+// className reads "(a java/lang/Object)".
+func className(text string) string {
+	text = strings.Trim(text, " (),")
+	return strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(text, "an "), "a "), "/", ".")
 }

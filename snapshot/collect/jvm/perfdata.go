@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // HotSpot keeps counters in a file that it maps, hsperfdata, since JDK 5. They
@@ -31,16 +33,38 @@ const (
 var errPerfData = errors.New("cannot read its counters: the file is not what HotSpot writes")
 
 // readCounters reads those of a JVM that we see at /proc/PID.
-func (t target) readCounters() ([]counter, error) {
-	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/root/tmp/hsperfdata_*/%d", t.pid, t.inner))
-	if err != nil || len(paths) == 0 {
-		return nil, errors.New("it keeps no counters (-XX:-UsePerfData, or none in /tmp)")
+func (t *target) readCounters() ([]counter, error) {
+	if t.perf == "" {
+		return nil, errors.New("it keeps no counters (-XX:-UsePerfData)")
 	}
-	data, err := readLimited(paths[0], maxPerfData)
+	tmp, err := t.tmp()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(tmp)
+	dir, err := unix.Openat(tmp, t.perf, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open its %s: %w", t.perf, err)
+	}
+	defer unix.Close(dir)
+	data, err := t.readOwn(dir, strconv.Itoa(t.inner), maxPerfData)
 	if err != nil {
 		return nil, err
 	}
 	return parseCounters(data)
+}
+
+// perfDirectory finds in /proc/PID/maps the directory of the file of counters,
+// which is named after the user that the JVM takes itself for.
+func perfDirectory(maps []byte, inner int) string {
+	for line := range bytes.Lines(maps) {
+		_, path, ok := bytes.Cut(line, []byte("/tmp/hsperfdata_"))
+		user, file, _ := strings.Cut(strings.TrimSuffix(string(path), "\n"), "/")
+		if ok && file == strconv.Itoa(inner) {
+			return "hsperfdata_" + user
+		}
+	}
+	return ""
 }
 
 // parseCounters reads the file: a head of 32 bytes, then entries.

@@ -35,7 +35,10 @@ func stacksOf(d dump, source string) *snapshot.Stacks {
 	if d.cut {
 		s.Notes = append(s.Notes, fmt.Sprintf("the dump has more than %d threads, or more than %d frames of one: the rest is left out", maxThreads, maxFrames))
 	}
-	if d.deadlocks > 0 && len(s.Deadlocks) == 0 {
+	if d.virtual {
+		s.Notes = append(s.Notes, "virtual threads are in a dump only while a thread carries them: those that wait are not")
+	}
+	if len(d.deadlocks) > 0 && len(s.Deadlocks) == 0 {
 		s.Notes = append(s.Notes, "the JVM itself reports a Java-level deadlock: see the text of the dump")
 	}
 	return s
@@ -52,7 +55,7 @@ func (t *thread) id() int64 {
 
 func groupKey(t *thread) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n%v", t.state, t.waitKind, t.number == 0)
+	fmt.Fprintf(&b, "%s\n%s\n%v%v", t.state, t.waitKind, t.carries, t.virtual)
 	for _, f := range t.frames {
 		fmt.Fprintf(&b, "\n%s:%d", f.function, f.line)
 	}
@@ -61,8 +64,12 @@ func groupKey(t *thread) string {
 
 func groupOf(t *thread) snapshot.Group {
 	state, why, _ := strings.Cut(t.state, " ")
-	g := snapshot.Group{Status: strings.ToLower(state), WaitReason: reasonOf(t, strings.Trim(why, "()")), System: t.number == 0, Sample: t.id(), Frames: []snapshot.Frame{}}
-	if g.Status == "" {
+	g := snapshot.Group{Status: strings.ToLower(state), WaitReason: reasonOf(t, strings.Trim(why, "()")), System: len(t.frames) == 0, Sample: t.id(), Frames: []snapshot.Frame{}}
+	switch {
+	case g.Status != "":
+	case t.carries:
+		g.Status = "runnable"
+	default:
 		g.Status = t.doing
 	}
 	for _, f := range t.frames {
@@ -75,7 +82,7 @@ func groupOf(t *thread) snapshot.Group {
 // reasonOf says what a thread waits for, in the words of Java.
 func reasonOf(t *thread, why string) string {
 	switch {
-	case t.waitKind == kindEnter || t.waitKind == kindReenter:
+	case t.enters():
 		return "monitor"
 	case why == "on object monitor":
 		return "object wait"
@@ -87,15 +94,26 @@ func reasonOf(t *thread, why string) string {
 	return why
 }
 
+// enters: it waits for a monitor to be free, maybe to come back from Object.wait.
+func (t *thread) enters() bool {
+	return t.waitKind == kindEnter || t.waitKind == kindReenter || t.waitKind == kindWait && strings.HasPrefix(t.state, "BLOCKED")
+}
+
+// inWait: it is in Object.wait.
+func (t *thread) inWait() bool {
+	return t.doing == "in Object.wait()" || strings.HasSuffix(t.state, "WAITING (on object monitor)")
+}
+
 // waitsOf makes the edges of the wait-for graph. HotSpot knows who owns a
 // monitor, and, asked for it, who owns a synchronizer: these edges are certain.
 func waitsOf(d dump) []snapshot.Wait {
 	owners := map[uint64]int64{}
 	for i := range d.threads {
 		t := &d.threads[i]
-		for _, l := range t.locked {
-			// In Object.wait a thread has given the monitor up.
-			if (t.waitKind == kindWait || t.waitKind == kindReenter) && l.address == t.waitsFor.address {
+		for n, l := range t.locked {
+			// In Object.wait a thread has given the monitor up, which is the innermost
+			// one should it not be named.
+			if l.address == t.waitsFor.address && t.waitKind != kindPark || n == 0 && t.waitKind == "" && t.inWait() {
 				continue
 			}
 			owners[l.address] = t.id()
@@ -104,11 +122,12 @@ func waitsOf(d dump) []snapshot.Wait {
 			owners[l.address] = t.id()
 		}
 	}
+	d.ownersOf(owners)
 	var waits []snapshot.Wait
 	for i := range d.threads {
 		t := &d.threads[i]
 		holder := owners[t.waitsFor.address]
-		if t.waitKind == "" || t.waitKind == kindWait || holder == t.id() || (t.waitKind == kindPark && holder == 0) {
+		if t.waitKind == "" || t.waitKind == kindWait && !t.enters() || holder == t.id() || (t.waitKind == kindPark && holder == 0) {
 			continue // for a notification, or a signal, from whoever
 		}
 		kind := "monitor"
@@ -145,6 +164,9 @@ func ofJava(function string) bool {
 
 // idle says why a thread that waits is set aside: it waits for work.
 func idle(t *thread) string {
+	if t.carries {
+		return "it carries a virtual thread, which is listed by itself"
+	}
 	for _, f := range t.frames {
 		switch f.function {
 		case "java.util.concurrent.ThreadPoolExecutor.getTask", "java.util.concurrent.ForkJoinPool.awaitWork":

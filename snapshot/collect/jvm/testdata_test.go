@@ -37,3 +37,21 @@ public class Deadlock {
   }
 }
 `
+
+// spinJava never comes to a safepoint, with -XX:-UseCountedLoopSafepoints.
+const spinJava = `
+public class Spin {
+  static int spin(int n) { int s = 0; for (int i = 0; i < n; i++) s += (i ^ s) * 31; return s; }
+  public static void main(String[] args) throws Exception {
+    for (int i = 0; i < 30000; i++) spin(100);
+    Thread t = new Thread(() -> {
+      System.out.println("ready");
+      System.out.flush();
+      long s = 0;
+      while (true) s += spin(Integer.MAX_VALUE);
+    }, "never polls");
+    t.start();
+    t.join();
+  }
+}
+`
