@@ -21,16 +21,20 @@ public class Deadlock {
     both.countDown();
     try { both.await(); } catch (InterruptedException e) { throw new RuntimeException(e); }
   }
-  static void start(String name, Runnable r) { Thread t = new Thread(r, name); t.setDaemon(true); t.start(); }
+  static Thread start(String name, Runnable r) { Thread t = new Thread(r, name); t.setDaemon(true); t.start(); return t; }
+  static void blocked(Thread t) throws Exception { while (t.getState() != Thread.State.BLOCKED) Thread.sleep(1); }
   static void behind() { synchronized (a) { } }
   public static void main(String[] args) throws Exception {
     CountDownLatch one = new CountDownLatch(2), two = new CountDownLatch(2);
-    start("grabs a \"then\" b", () -> grab(one, a, b));
-    start("grabs b then a", () -> grab(one, b, a));
+    Thread ab = start("grabs a \"then\" b", () -> grab(one, a, b));
+    Thread ba = start("grabs b then a", () -> grab(one, b, a));
     start("takes left", () -> take(two, left, right));
     start("takes right", () -> take(two, right, left));
-    one.await(); two.await();
-    for (int i = 0; i < Integer.parseInt(args[0]); i++) start("behind-" + i, Deadlock::behind);
+    blocked(ab); blocked(ba);
+    while (!left.hasQueuedThreads() || !right.hasQueuedThreads()) Thread.sleep(1);
+    Thread[] all = new Thread[Integer.parseInt(args[0])];
+    for (int i = 0; i < all.length; i++) all[i] = start("behind-" + i, Deadlock::behind);
+    for (Thread t : all) blocked(t);
     System.out.println("ready");
     System.out.flush();
     new CountDownLatch(1).await();
