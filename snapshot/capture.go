@@ -19,6 +19,7 @@ type Capture struct {
 	// then; else it is an absolute path.
 	Exe       string   `json:"exe,omitempty"`
 	ExeCopied bool     `json:"exe_copied,omitempty"`
+	ExeID     string   `json:"exe_id,omitempty"` // of the store of executables
 	Missing   []string `json:"missing,omitempty"`
 	Ran       []Ran    `json:"collectors"`
 }

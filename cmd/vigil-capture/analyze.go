@@ -26,6 +26,7 @@ import (
 type analysis struct {
 	dir, exe, core string
 	runtime        string
+	binaries       string // store of executables
 	pid            int
 	budget         time.Duration
 	memory         int64
@@ -43,7 +44,8 @@ func analyse(args []string) error {
 	set.IntVar(&a.pid, "pid", 0, "refuse a core of another process")
 	set.DurationVar(&a.budget, "budget", time.Minute, "most time")
 	set.Int64Var(&a.memory, "memory", 2<<30, "most bytes of memory")
-	set.IntVar(&a.opt.MaxGoroutines, "max-goroutines", 100_000, "most goroutines to read")
+	set.IntVar(&a.opt.MaxGoroutines, "max-goroutines", 1<<20, "most goroutines to list")
+	set.StringVar(&a.binaries, "binaries", "", "store of executables by build id, for one that is gone or was replaced")
 	set.BoolVar(&a.opt.NoVariables, "no-variables", false, "stacks only")
 	set.StringVar(&a.runtime, "runtime", process.RuntimeGo, "what kind of program the core is of")
 	set.BoolVar(&a.keepCore, "keep-core", false, "keep DIR/core")
@@ -184,7 +186,25 @@ func (a *analysis) inputs() error {
 	if a.opt.Exe == "" {
 		return fmt.Errorf("%w: no executable is known; give --exe", errUsage)
 	}
+	a.opt.Taken = a.taken()
+	if a.exe != "" {
+		return nil // symbols that somebody chose
+	}
+	var why string
+	if a.opt.Exe, why = replaced(&a.report, a.opt.Core, a.opt.Exe, a.binaries); why != "" {
+		return fmt.Errorf("%w: %s", errCore, why)
+	}
 	return nil
+}
+
+// taken is when the process stood still: it was looked at directly before. Zero
+// when the directory does not say.
+func (a *analysis) taken() time.Time {
+	var p snapshot.Process
+	if readJSON(filepath.Join(a.dir, snapshot.FileProcess), &p) != nil || p.PID != a.report.PID {
+		return time.Time{}
+	}
+	return p.Taken
 }
 
 // tidy removes the core, which holds every secret of the program, and the copy

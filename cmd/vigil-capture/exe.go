@@ -9,14 +9,27 @@ import (
 	"path/filepath"
 
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/binaries"
 )
 
 // maxExe bounds the copy of an executable.
 const maxExe = 1 << 30
 
 // keepExe makes sure that the executable can be read after the process is gone:
-// the path on disk when that is still the same file, else a copy in dir.
-func keepExe(ctx context.Context, pid int, dir string) (name string, copied bool, err error) {
+// what the store of binaries has of it, else the path on disk when that is still
+// the same file, else a copy in dir. It fills Exe, ExeCopied and ExeID.
+func keepExe(ctx context.Context, pid int, dir, store string, report *snapshot.Capture) (err error) {
+	if report.ExeID, err = binaries.Identify(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && store != "" {
+		if report.Exe, err = binaries.New(store, binaries.Limits{}).Find(report.ExeID); err == nil {
+			return nil
+		}
+	}
+	report.Exe, report.ExeCopied, err = onDisk(ctx, pid, dir)
+	return err
+}
+
+// onDisk is the path of the executable, or its copy in dir.
+func onDisk(ctx context.Context, pid int, dir string) (name string, copied bool, err error) {
 	link := fmt.Sprintf("/proc/%d/exe", pid)
 	running, err := os.Stat(link)
 	if err != nil {
@@ -34,6 +47,33 @@ func keepExe(ctx context.Context, pid int, dir string) (name string, copied bool
 		return "", false, fmt.Errorf("cannot copy the executable: %w", err)
 	}
 	return snapshot.FileExe, true, nil
+}
+
+// replaced looks whether an executable is the one that ran, whose id the capture
+// or else the core tells. Where it is another one, or gone, the store of binaries
+// may have kept the right one; why is what is to be said when it has not. When
+// nothing tells what ran, the executable is taken as it is.
+func replaced(report *snapshot.Capture, core, exe, store string) (path, why string) {
+	id := report.ExeID
+	if id == "" {
+		var err error
+		if id, err = binaries.OfCore(core); err != nil {
+			return exe, ""
+		}
+	}
+	now, err := binaries.Identify(exe)
+	if err == nil && now == id {
+		return exe, ""
+	}
+	if store != "" {
+		if kept, err := binaries.New(store, binaries.Limits{}).Find(id); err == nil {
+			return kept, ""
+		}
+	}
+	if err != nil {
+		return exe, fmt.Sprintf("the executable %s cannot be read, and no store of binaries has it: %v", exe, err)
+	}
+	return exe, fmt.Sprintf("the executable %s is another build than the one that ran, and no store of binaries has that: every name would be wrong", exe)
 }
 
 func copyExe(ctx context.Context, from, to string) (err error) {

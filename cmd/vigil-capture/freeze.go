@@ -25,21 +25,22 @@ import (
 
 // freezing is one run of the freeze command.
 type freezing struct {
-	target  capture.Target
-	dir     string
-	budget  time.Duration
-	maxCore int64
-	outputs files
-	runtime string // what the program is, where it does not let itself be seen
-	signal  string // at which the program prints its stacks
-	lethal  bool   // it is ended afterwards anyway
-	cgroup  string // of the service
-	since   string // counters of its network when it began, as JSON
-	core    bool   // copy memory also of a program that is not Go
-	tell    progress
-	report  snapshot.Capture
-	free    bool
-	twin    int // pid of the twin that is being copied
+	target   capture.Target
+	dir      string
+	budget   time.Duration
+	maxCore  int64
+	outputs  files
+	runtime  string // what the program is, where it does not let itself be seen
+	signal   string // at which the program prints its stacks
+	lethal   bool   // it is ended afterwards anyway
+	cgroup   string // of the service
+	since    string // counters of its network when it began, as JSON
+	binaries string // store of executables
+	core     bool   // copy memory also of a program that is not Go
+	tell     progress
+	report   snapshot.Capture
+	free     bool
+	twin     int // pid of the twin that is being copied
 }
 
 func freeze(args []string) error {
@@ -58,6 +59,7 @@ func freeze(args []string) error {
 	set.StringVar(&f.since, "baseline", "", "counters of its network when it began, as JSON")
 	set.StringVar(&f.cgroup, "cgroup", "", "directory of the cgroup of its service")
 	set.Var(&f.outputs, "output", "regular file that its output goes to; may be given again")
+	set.StringVar(&f.binaries, "binaries", "", "store of executables by build id")
 	set.BoolVar(&f.core, "core", false, "copy memory also of a program that is not Go")
 	if err := parse(set, args); err != nil {
 		return err
@@ -93,6 +95,9 @@ func (f *freezing) run() error {
 	seen, err := process.Collect(ctx, target.PID)
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, capture.ErrGone)
+	}
+	if seen.Taken.IsZero() {
+		seen.Taken = time.Now().UTC()
 	}
 	f.ran("process", start, 0, strings.Join(seen.Denied, "; "), "partial")
 	if f.report.Program, err = process.Program(target.PID); err != nil {
@@ -139,7 +144,7 @@ func (f *freezing) run() error {
 // process being gone is recorded as missing.
 func (f *freezing) copyMemory(ctx context.Context) error {
 	var err error
-	f.report.Exe, f.report.ExeCopied, err = keepExe(ctx, f.target.PID, f.dir)
+	err = keepExe(ctx, f.target.PID, f.dir, f.binaries, &f.report)
 	if err != nil {
 		f.missing("the executable, without which the core tells little: %v", err)
 	}

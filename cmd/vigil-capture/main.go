@@ -26,9 +26,9 @@ const (
 // errUsage marks an error as the caller's.
 var errUsage = errors.New("wrong usage")
 
-const usage = `usage: vigil-capture freeze  --pid P --dir DIR [--start-ticks N] [--pidfd FD] [--budget 2s] [--progress-fd FD] [--max-core BYTES] [--core] [--output FILE]... [--dump-signal NAME] [--lethal] [--cgroup DIR] [--baseline JSON]
-       vigil-capture analyze --dir DIR [--exe PATH] [--core FILE [--pid P]] [--runtime go|native|...] [--budget 60s] [--memory BYTES] [--max-goroutines N] [--no-variables] [--keep-core]
-       vigil-capture trace   --pid P --dir DIR [--start-ticks N] [--budget 2s] [--progress-fd FD] [--max-core BYTES]
+const usage = `usage: vigil-capture freeze  --pid P --dir DIR [--start-ticks N] [--pidfd FD] [--budget 2s] [--progress-fd FD] [--max-core BYTES] [--core] [--output FILE]... [--dump-signal NAME] [--lethal] [--cgroup DIR] [--baseline JSON] [--binaries DIR]
+       vigil-capture analyze --dir DIR [--exe PATH] [--core FILE [--pid P]] [--runtime go|native|...] [--budget 60s] [--memory BYTES] [--max-goroutines N] [--no-variables] [--binaries DIR] [--keep-core]
+       vigil-capture trace   --pid P --dir DIR [--start-ticks N] [--budget 2s] [--progress-fd FD] [--max-core BYTES] [--binaries DIR]
        vigil-capture doctor
        vigil-capture version`
 

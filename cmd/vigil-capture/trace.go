@@ -21,13 +21,14 @@ import (
 
 // tracing is one run of the trace command: a permanent tracer.
 type tracing struct {
-	target capture.Target
-	dir    string
-	budget time.Duration
-	most   int64
-	tell   progress
-	report snapshot.Capture
-	ending error
+	target   capture.Target
+	dir      string
+	budget   time.Duration
+	most     int64
+	binaries string // store of executables
+	tell     progress
+	report   snapshot.Capture
+	ending   error
 }
 
 func trace(args []string) error {
@@ -38,6 +39,7 @@ func trace(args []string) error {
 	set.StringVar(&t.dir, "dir", "", "existing directory for process.json, core, capture.json, should it end badly")
 	set.DurationVar(&t.budget, "budget", 2*time.Second, "most time that its end is held up")
 	set.Int64Var(&t.most, "max-core", 0, "most bytes of memory to copy; 0 is no limit")
+	set.StringVar(&t.binaries, "binaries", "", "store of executables by build id")
 	fd := set.Int("progress-fd", 1, "descriptor for progress, JSON lines")
 	if err := parse(set, args); err != nil {
 		return err
@@ -92,7 +94,7 @@ func (t *tracing) look() {
 	defer cancel()
 	pid := t.target.PID
 	var err error
-	if t.report.Exe, t.report.ExeCopied, err = keepExe(ctx, pid, t.dir); err != nil {
+	if err = keepExe(ctx, pid, t.dir, t.binaries, &t.report); err != nil {
 		t.report.Missing = append(t.report.Missing, fmt.Sprintf("the executable, without which the core tells little: %v", err))
 	}
 	if t.report.Program, err = process.Program(pid); err != nil {

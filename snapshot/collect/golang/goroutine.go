@@ -3,6 +3,7 @@ package golang
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,6 +18,10 @@ const chunk = 2000
 // goroutines lists, unwinds and groups.
 func (r *reading) goroutines(ctx context.Context) {
 	l, err := r.newListing(ctx)
+	if errors.Is(err, errForeign) {
+		r.lack("goroutines cannot be listed: %v", err)
+		return
+	}
 	if err != nil || r.opt.delveOnly {
 		r.unusual(ctx)
 		return

@@ -3,6 +3,7 @@ package golang
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,6 +36,9 @@ type listing struct {
 	late     bool
 }
 
+// errForeign is a core of another program than the executable's.
+var errForeign = errors.New("the executable does not belong to the core")
+
 // newListing finds what a listing needs. Its error means that Delve's own way
 // has to do.
 func (r *reading) newListing(ctx context.Context) (l *listing, err error) {
@@ -58,7 +62,7 @@ func (r *reading) newListing(ctx context.Context) (l *listing, err error) {
 		return nil, fmt.Errorf("cannot find runtime.allgs: %w", err)
 	}
 	if all.Len < 0 || all.Len > maxAllgs {
-		return nil, fmt.Errorf("cannot use runtime.allgs: %d goroutines", all.Len)
+		return nil, fmt.Errorf("%w: runtime.allgs has %d entries", errForeign, all.Len)
 	}
 	l.base, l.count = all.Base, int(all.Len)
 	// What is left of the time after half of it is for variables and locks.
