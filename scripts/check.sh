@@ -13,3 +13,11 @@ go vet ./...
 go vet -tags vigilfault ./internal/fault ./supervisor ./control/server
 GOARCH=arm64 go vet ./...
 go tool staticcheck ./...
+# The pages that are built into vigil are those of their source.
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+scripts/web.sh "$fresh"
+if ! diff -r "$fresh" browser/web/dist >/dev/null; then
+  echo "browser/web/dist is not what browser/web/src says: run scripts/web.sh" >&2
+  exit 1
+fi

@@ -33,6 +33,7 @@ var floors = []struct {
 	{"snapshot", 0},
 	{"control/server", 20}, {"control/client", 20},
 	{"control", 10},
+	{"browser/api", 15}, {"browser", 30},
 	{"keeper/protocol", 20},
 	{"keeper", 25},
 }

@@ -1,0 +1,3 @@
+import { h, render } from "preact";
+
+render(<p>vigil</p>, document.getElementById("app")!);
