@@ -63,7 +63,7 @@ func (c *child) describe() (protocol.Child, []int) {
 	fds, have := c.files()
 	return protocol.Child{
 		Key: c.spec.Key, Helper: c.spec.Helper, Started: c.started, Exit: c.exit, Empty: c.empty,
-		Killing: c.killing, Stopped: c.stopped, Again: c.again, Files: have, StopSignal: c.spec.StopSignal, StopTimeout: c.spec.StopTimeout,
+		Killing: c.killing, Stopped: c.stopped, Again: c.again, Adopted: c.adopted, Files: have, StopSignal: c.spec.StopSignal, StopTimeout: c.spec.StopTimeout,
 	}, fds
 }
 

@@ -213,3 +213,31 @@ func TestAdoptWithout(t *testing.T) {
 		})
 	}
 }
+
+// A service tells that it is ready while the keeper is dead, to a socket that
+// refuses it. It is not ended for that: who lives so long is taken for ready.
+func TestReadyWhileTheKeeperIsDead(t *testing.T) {
+	v := up(t, "unheard", "start_timeout = \"5s\"\n[service.s.ready]\nnotify = true\n", "")
+	before := v.service("a process that starts", func(s control.Service) bool { return s.State == "starting" && s.PID != 0 })
+	v.dies(true)
+	touch(v.path("go"))
+	limit := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for said := ""; said == ""; {
+		select {
+		case <-limit:
+			t.Fatal("the service does not say that it is ready")
+		case <-tick.C:
+		}
+		b, _ := os.ReadFile(v.path("told"))
+		if said = string(b); said != "" && !strings.Contains(said, "refused") {
+			t.Fatalf("somebody heard that the service is ready: %s", said)
+		}
+	}
+	v.launch()
+	after := v.service("a service that is taken for ready", func(s control.Service) bool { return s.State == "running" && s.Ready })
+	if after.PID != before.PID || after.Instance != 1 || after.Restarts != 0 {
+		t.Errorf("the service is %+v, was %+v", after, before)
+	}
+}

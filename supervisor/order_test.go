@@ -44,15 +44,16 @@ func playOrder(term <-chan os.Signal) int {
 // required is the order of the test: s needs b and c, b needs a, c comes after a.
 var required = map[string][]string{"s": {"b", "c"}, "b": {"a"}}
 
-// diamond is the TOML of it; the first lines go into the table of s.
+// diamond is the TOML of it; the first lines go into the table of s. One that
+// tells that it is ready while the keeper is dead is taken for ready in the end.
 func diamond() string {
 	exe, err := os.Executable()
 	if err != nil {
 		panic(err)
 	}
-	text := "requires = [\"b\", \"c\"]\nready.notify = true\n"
+	text := "requires = [\"b\", \"c\"]\nready.notify = true\nstart_timeout = \"20s\"\n"
 	for name, order := range map[string]string{"a": "", "b": `requires = ["a"]`, "c": `after = ["a"]`} {
-		text += fmt.Sprintf("[service.%s]\ncommand = [%q]\nready.notify = true\nenvironment = { %s = \"order\", %s = %q }\n%s\n", name, exe, roleEnv, nameEnv, name, order)
+		text += fmt.Sprintf("[service.%s]\ncommand = [%q]\nready.notify = true\nstart_timeout = \"20s\"\nenvironment = { %s = \"order\", %s = %q }\n%s\n", name, exe, roleEnv, nameEnv, name, order)
 	}
 	return text
 }

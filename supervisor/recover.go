@@ -149,6 +149,11 @@ func (v *service) recoverChild(c recoveredChild) {
 	if v.life.State == lifecycle.Starting && !v.life.Alive && c.Started.Instance == v.life.Instance {
 		v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: c.Started.Instance})
 	}
+	if c.Adopted && v.life.State == lifecycle.Starting && c.Started.Instance == v.life.Instance {
+		// A datagram to a dead keeper's socket is refused, and no client sends it
+		// again; a descriptor is at its end. A probe asks again.
+		v.life.Unheard = v.cfg.Ready.Notify || v.cfg.Ready.FD != 0
+	}
 	v.arm()
 	if v.life.State == lifecycle.Suspect {
 		// Who suspected it is gone; every sign has its whole limit again.

@@ -246,13 +246,14 @@ type Child struct {
 	Key     string  `json:"key"`
 	Helper  bool    `json:"helper,omitempty"`
 	Started Started `json:"started"`
-	Exit    *Exit   `json:"exit,omitempty"`  // absent while it lives
-	Empty   bool    `json:"empty"`           // the whole tree is gone
-	Killing bool    `json:"killing"`         // a Kill is under way
-	Stopped int     `json:"stopped"`         // the signal that stopped it, 0 when it is not stopped
-	Again   bool    `json:"again,omitempty"` // the standing order
-	Waiting bool    `json:"waiting"`         // its start is under way: EventStarted or EventStartFailed follows
-	Files   []bool  `json:"files"`           // which of [pidfd, stdout, stderr] come with it
+	Exit    *Exit   `json:"exit,omitempty"`    // absent while it lives
+	Empty   bool    `json:"empty"`             // the whole tree is gone
+	Killing bool    `json:"killing"`           // a Kill is under way
+	Stopped int     `json:"stopped"`           // the signal that stopped it, 0 when it is not stopped
+	Again   bool    `json:"again,omitempty"`   // the standing order
+	Adopted bool    `json:"adopted,omitempty"` // started by a keeper that is dead; what it told in between was heard by nobody
+	Waiting bool    `json:"waiting"`           // its start is under way: EventStarted or EventStartFailed follows
+	Files   []bool  `json:"files"`             // which of [pidfd, stdout, stderr] come with it
 
 	// As its Start said.
 	StopSignal  int           `json:"stop_signal,omitempty"`

@@ -206,3 +206,20 @@ func TestHeldWhileTheStartIsUnderWay(t *testing.T) {
 		t.Fatalf("%+v: %+v", l.s, l.actions)
 	}
 }
+
+// What was told while nobody listened is lost: not a reason to end it. The next
+// instance is judged as ever.
+func TestUnheardReady(t *testing.T) {
+	l := newLife(func(s *Settings) { s.WaitReady = true })
+	l.do(Event{Kind: EventStart}, Event{Kind: EventSpawned})
+	l.s.Unheard = true
+	l.now += l.set.StartTimeout
+	l.do(Event{Kind: EventTimer})
+	if l.s.State != Running || !l.s.Ready {
+		t.Fatalf("%+v: %+v", l.s, l.actions)
+	}
+	l.do(Event{Kind: EventExited, Exit: End{Code: 1}}, Event{Kind: EventEmpty})
+	if l.s.Unheard && l.s.Instance > 1 {
+		t.Errorf("the next instance: %+v", l.s)
+	}
+}

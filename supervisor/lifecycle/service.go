@@ -32,6 +32,7 @@ type Service struct {
 	Hopeless bool `json:"hopeless"`           // the failed start is final
 	EndTold  bool `json:"end_told"`           // the evidence of this end has been asked for
 	WasReady bool `json:"was_ready"`          // this instance has been up
+	Unheard  bool `json:"unheard,omitempty"`  // nobody listened for a while in starting: that it is ready may have been told
 	Farewell bool `json:"farewell,omitempty"` // found dead or stuck, it ends by itself once the evidence is taken
 	// Announced: it is up and has said that it is about to end.
 	Announced bool `json:"announced,omitempty"`

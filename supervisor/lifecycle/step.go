@@ -92,7 +92,7 @@ func (t *turn) begin() {
 	t.s.Instance++
 	t.s.Pending, t.s.Alive, t.s.Tree, t.s.StartedAt = false, false, true, t.now
 	t.s.Ready, t.s.WasReady, t.s.HealthyAt, t.s.Announced = false, false, 0, false
-	t.s.Asked, t.s.Once, t.s.EndTold, t.s.Hopeless, t.s.Farewell = false, false, false, false, false
+	t.s.Asked, t.s.Once, t.s.EndTold, t.s.Hopeless, t.s.Farewell, t.s.Unheard = false, false, false, false, false, false
 }
 
 // start is an operator's start: the past is forgiven.
@@ -484,6 +484,8 @@ func (t *turn) startTimer() {
 		// The program is still on its way into memory; the keeper will say.
 		t.act(Action{Kind: ActionAlert, Text: "the start has no answer yet (a slow or dead file system?)"})
 		t.due(spawnPatience)
+	case t.set.WaitReady && t.s.Unheard:
+		t.up(fmt.Sprintf("it has lived for %s, and may have told that it is ready while nobody could hear it", t.set.StartTimeout))
 	case t.set.WaitReady:
 		t.s.Deadline = 0 // a dry run waits on
 		t.verdict(snapshot.CauseStartTimeout, fmt.Sprintf("not ready after %s", t.set.StartTimeout))
