@@ -195,8 +195,8 @@ type Timeline struct {
 	To         float64          `json:"to"`
 	Moments    []Moment         `json:"moments"` // oldest first, at most MaxMoments
 	Series     []Series         `json:"series"`
-	At         []float64        `json:"at"` // times of all Series
-	Gaps       []Span           `json:"gaps"`
+	At         []float64        `json:"at"`    // times of all Series
+	Spans      []Span           `json:"spans"` // states, failing probes, times without samples
 	Activities []ActivitySeries `json:"activities"`
 	Problems   []string         `json:"problems"`
 }

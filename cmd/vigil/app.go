@@ -92,7 +92,7 @@ func (a *app) newRoot() *cobra.Command {
 		a.runCommand(), a.upCommand(), a.checkCommand(), a.statusCommand(),
 		a.askCommand(startAsk), a.askCommand(stopAsk), a.askCommand(restartAsk),
 		a.snapshotCommand(), a.doctorCommand(), a.reloadCommand(), a.reopenCommand(), a.signalCommand(), a.signalsCommand(),
-		a.logsCommand(), a.eventsCommand(), a.incidentsCommand(), a.versionCommand(),
+		a.logsCommand(), a.eventsCommand(), a.incidentsCommand(), a.browseCommand(), a.versionCommand(),
 		a.supervisorCommand(),
 	)
 	return root

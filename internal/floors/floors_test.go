@@ -27,13 +27,13 @@ var floors = []struct {
 	{"supervisor/config", 10}, {"supervisor/lifecycle", 10}, {"supervisor/order", 10}, {"supervisor/watchdog", 10}, {"supervisor/logs", 10}, {"supervisor/recorder", 10},
 	{"supervisor/probe", 15},
 	{"supervisor", 30},
-	{"snapshot/store", 10}, {"snapshot/analyze", 10}, {"snapshot/text", 15}, {"snapshot/conclude", 15}, {"snapshot/export", 15}, {"snapshot/binaries", 15},
+	{"snapshot/store", 10}, {"snapshot/analyze", 10}, {"snapshot/text", 15}, {"snapshot/conclude", 15}, {"snapshot/export", 15}, {"snapshot/binaries", 15}, {"snapshot/bundle", 15},
 	{"snapshot/collect/process", 18}, {"snapshot/collect/native", 18}, {"snapshot/collect/gotext", 12}, {"snapshot/collect/counters", 15}, // the other collectors may fall back on them
 	{"snapshot/capture", 20}, {"snapshot/collect/", 20},
 	{"snapshot", 0},
 	{"control/server", 20}, {"control/client", 20},
 	{"control", 10},
-	{"browser/api", 15}, {"browser", 30},
+	{"browser/api", 15}, {"browser/web", 15}, {"browser/view", 25}, {"browser", 30},
 	{"keeper/protocol", 20},
 	{"keeper", 25},
 }

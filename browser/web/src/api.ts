@@ -428,7 +428,7 @@ export interface Timeline {
   moments: Moment[] | null;
   series: Series[] | null;
   at: number[] | null;
-  gaps: Span[] | null;
+  spans: Span[] | null;
   activities: ActivitySeries[] | null;
   problems: string[] | null;
 }
