@@ -126,9 +126,6 @@ func banners(c *incidentCase) []string {
 		if st.Unwound < st.Total {
 			list = append(list, strconv.Itoa(st.Unwound)+" of "+strconv.Itoa(st.Total)+" stacks were read.")
 		}
-		if st.Optimised {
-			list = append(list, "The program is optimised: values of variables can be stale.")
-		}
 	}
 	return list
 }

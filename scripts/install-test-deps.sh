@@ -2,7 +2,7 @@
 # Installs what the tests run against, by Debian package. Without root or apt
 # it says what is missing; the tests that need it say so too.
 set -euo pipefail
-packages=(zookeeper logrotate procps systemd-container dbus gdb elfutils strace nodejs iproute2 default-jdk-headless gcc g++ libc6-dev python3 redis-server)
+packages=(zookeeper logrotate procps systemd-container dbus gdb elfutils strace nodejs iproute2 default-jdk-headless gcc g++ libc6-dev python3 redis-server chromium fonts-dejavu-core)
 missing=()
 for p in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")

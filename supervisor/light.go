@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/vigil-supervisor/vigil/internal/proctree"
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
@@ -29,7 +31,10 @@ func lookLightly(pid int) (snapshot.Process, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Status = lines(status)
+	out.Status, out.Taken = lines(status), time.Now().UTC()
+	if p, err := proctree.Read(pid); err == nil { // with the pid it names the process
+		out.StartTicks, out.PPID = p.Ticks, p.PPID
+	}
 	out.Comm, out.State = field(out.Status, "Name"), firstLetter(field(out.Status, "State"))
 	tasks, err := os.Open(filepath.Join(dir, "task"))
 	if err != nil {
@@ -66,6 +71,7 @@ func lightThread(dir string, refused map[string]bool) (t snapshot.Thread, ok boo
 	t.Comm, t.State = field(list, "Name"), firstLetter(field(list, "State"))
 	t.Voluntary, _ = strconv.ParseInt(field(list, "voluntary_ctxt_switches"), 10, 64)
 	t.Involuntary, _ = strconv.ParseInt(field(list, "nonvoluntary_ctxt_switches"), 10, 64)
+	t.UserTime, t.SystemTime = lightTimes(filepath.Join(dir, "stat"))
 	if wchan, err := readShort(filepath.Join(dir, "wchan")); err == nil {
 		t.Wchan = string(wchan)
 	}
@@ -78,6 +84,28 @@ func lightThread(dir string, refused map[string]bool) (t snapshot.Thread, ok boo
 		t.KernelStack = append(t.KernelStack, frame)
 	}
 	return t, true
+}
+
+// userHZ is what proc(5) counts processor time in, per second.
+const userHZ = 100
+
+// lightTimes are fields 14 utime and 15 stime of a stat, proc_pid_stat(5); 0 where
+// they cannot be read.
+func lightTimes(path string) (user, system snapshot.Seconds) {
+	text, err := readShort(path)
+	if err != nil {
+		return 0, 0
+	}
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // fields[0] is field 3
+	if len(fields) < 13 {
+		return 0, 0
+	}
+	u, err1 := strconv.ParseUint(string(fields[11]), 10, 64)
+	s, err2 := strconv.ParseUint(string(fields[12]), 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, 0
+	}
+	return snapshot.Seconds(float64(u) / userHZ), snapshot.Seconds(float64(s) / userHZ)
 }
 
 // readShort reads the beginning of a file of /proc.

@@ -123,7 +123,7 @@ func marksOf(s *snapshot.Stacks, c Context) marks {
 		for _, f := range c.Card.Evidence {
 			var n int
 			if _, err := fmt.Sscanf(f.Where, "stacks.json: group %d", &n); err == nil {
-				m.named[n] = true
+				m.named[n-1] = true // the card counts from 1
 			}
 		}
 	}

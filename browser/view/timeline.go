@@ -176,7 +176,7 @@ func (t *timeline) sample(s *snapshot.Samples, a axis) {
 // probes makes spans of the times in which a probe failed.
 func (t *timeline) probes(s *snapshot.Samples, a axis) {
 	for i := range s.Probes {
-		if s.Probes[i] == "" || s.Probes[i] == "ok" {
+		if s.Probes[i] != "failed" {
 			continue
 		}
 		at := a.of(s.Boot[i], s.Time[i])

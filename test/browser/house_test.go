@@ -78,7 +78,7 @@ func (h *house) build(t *testing.T) {
 	file := filepath.Join(dir, "house.toml")
 	state, runtime := filepath.Join(dir, "state"), filepath.Join(dir, "run")
 	h.flags = []string{"--runtime-dir", runtime, "--state-dir", state}
-	err = errors.Join(os.WriteFile(file, []byte(config), 0o644), os.WriteFile(filepath.Join(dir, "poison"), nil, 0o644),
+	err = errors.Join(os.WriteFile(file, []byte(config), 0o644),
 		os.Mkdir(state, 0o700), os.Mkdir(runtime, 0o700), os.Chmod(dir, 0o755))
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +90,21 @@ func (h *house) build(t *testing.T) {
 	}
 	go func() { h.ended <- h.cmd.Wait() }()
 	h.breakAll(t)
+}
+
+// traced waits until the C service has its permanent tracer, which sees its end.
+func (h *house) traced(t *testing.T) {
+	pid := h.status(t, "parser", func(s control.Service) bool { return s.PID != 0 }).PID
+	eventually(t, most, "the tracer of the C service", func() error {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(text), "TracerPid:\t0\n") {
+			return errors.New("nobody traces it")
+		}
+		return nil
+	})
 }
 
 // breakAll lets the services die, and waits for their incidents.
@@ -104,6 +119,11 @@ func (h *house) breakAll(t *testing.T) {
 		t.Fatalf("cannot make the bank deadlock: %v", err)
 	}
 	_ = reply.Body.Close()
+	h.status(t, "parser", func(s control.Service) bool { return s.State == "running" })
+	h.traced(t)
+	if _, err := h.command("signal", "USR1", "parser"); err != nil {
+		t.Fatal(err)
+	}
 	want := []string{"wedge", "parser"}
 	if h.zookeeper {
 		h.breakZooKeeper(t)
@@ -116,7 +136,8 @@ func (h *house) breakAll(t *testing.T) {
 		}
 		found := map[string]snapshot.Incident{}
 		for _, i := range list {
-			if i.Status == snapshot.StatusComplete || i.Status == snapshot.StatusPartial {
+			finished := i.Status == snapshot.StatusComplete || i.Status == snapshot.StatusPartial
+			if finished && i.Cause != snapshot.CauseStall {
 				found[i.Service] = i
 			}
 		}

@@ -61,7 +61,14 @@ func (h *house) zookeeperService(t *testing.T) string {
 // without.
 func (h *house) breakZooKeeper(t *testing.T) {
 	t.Helper()
-	s := h.status(t, "zookeeper", func(s control.Service) bool { return s.Ready })
+	s := h.status(t, "zookeeper", func(s control.Service) bool {
+		for _, sign := range s.Signs {
+			if sign.Kind == "thread" && strings.Contains(sign.Text, "2 threads") { // who was never seen cannot be lost
+				return s.Ready
+			}
+		}
+		return false
+	})
 	dir := filepath.Join(h.dir, "agent")
 	manifest, jar := filepath.Join(dir, "manifest"), filepath.Join(dir, "fault.jar")
 	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(manifest, []byte("Agent-Class: Fault\n"), 0o644)); err != nil {
