@@ -126,17 +126,19 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// announce tells of what is new, and of what is gone.
+func (s *Server) announce(fresh []*entry, gone []string) {
+	for _, e := range fresh {
+		o := occurrence(e)
+		s.live.tell(api.Live{Kind: "incident", ID: e.ID, New: &o})
+	}
+	for _, id := range gone {
+		s.live.tell(api.Live{Kind: "removed", ID: id})
+	}
+}
+
 // watch keeps the index fresh and tells of what is new.
 func (s *Server) watch(ctx context.Context) {
-	s.index.changed = func(fresh []*entry, gone []string) {
-		for _, e := range fresh {
-			o := occurrence(e)
-			s.live.tell(api.Live{Kind: "incident", ID: e.ID, New: &o})
-		}
-		for _, id := range gone {
-			s.live.tell(api.Live{Kind: "removed", ID: id})
-		}
-	}
 	var events <-chan fsnotify.Event
 	var problems <-chan error
 	if w, err := fsnotify.NewWatcher(); err == nil {

@@ -89,6 +89,7 @@ func New(o Options) (*Server, error) {
 	s.end = end
 	s.index = newIndex(o.Sources)
 	s.live = newLive()
+	s.index.changed = s.announce
 	s.routes = http.NewServeMux()
 	s.addRoutes()
 	s.handler = s.guard(s.routes)

@@ -25,7 +25,7 @@ func Flame(s *snapshot.Stacks, idle bool) api.Flame {
 	root := &flameNode{FlameNode: api.FlameNode{Function: "all"}, children: map[string]*flameNode{}}
 	if s != nil {
 		for i := range s.Groups {
-			if g := &s.Groups[i]; idle || (g.Idle == "" && !g.System) {
+			if g := &s.Groups[i]; g.Count > 0 && (idle || (g.Idle == "" && !g.System)) {
 				root.add(g, i)
 			}
 		}

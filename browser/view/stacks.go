@@ -174,7 +174,7 @@ func heaped(out *api.Group, g *snapshot.Group, index int, m marks, c Context) {
 func one(s *snapshot.Stacks, index int, m marks, c Context) api.Group {
 	g := &s.Groups[index]
 	out := api.Group{
-		Index: index, Indices: []int{index}, Key: Key(g), Count: g.Count, Status: g.Status, WaitReason: g.WaitReason,
+		Index: index, Indices: []int{index}, Key: Key(g), Count: max(g.Count, 0), Status: g.Status, WaitReason: g.WaitReason,
 		WaitMin: g.WaitMin, WaitMax: g.WaitMax, CreatedBy: g.CreatedBy, Start: g.Start, Labels: g.Labels,
 		Idle: g.Idle, System: g.System, Crashed: g.Crashed,
 	}
@@ -197,7 +197,7 @@ func fill(out *api.Group, s *snapshot.Stacks, c Context) {
 
 // members lists some of a group: those of which more is known first.
 func members(g *snapshot.Group, limit int) []api.Member {
-	list := make([]api.Member, 0, min(g.Count, limit))
+	list := make([]api.Member, 0, min(max(g.Count, 0), limit))
 	seen := map[int64]bool{}
 	for _, m := range g.Members {
 		if len(list) == limit {
