@@ -105,7 +105,7 @@ func (v *service) onDatagram(e watchdog.Event) {
 	}
 	v.onWords(m)
 	v.onSigns(m)
-	v.onPhases(m)
+	v.onPhases(e.PID, m)
 }
 
 // onWords takes what only informs.
@@ -216,8 +216,10 @@ func (v *service) isUp() bool {
 }
 
 // onPhases takes what moves the state.
-func (v *service) onPhases(m wire.Message) {
+func (v *service) onPhases(pid int, m wire.Message) {
 	switch {
+	case m.Ready && !v.isMember(pid):
+		v.earlyReady = pid
 	case m.Ready:
 		v.step(lifecycle.Event{Kind: lifecycle.EventReady, Instance: v.life.Instance})
 		v.arm()
@@ -225,6 +227,30 @@ func (v *service) onPhases(m wire.Message) {
 		v.s.event(v.cfg.Name, "reloading", "it reads its configuration again")
 	case m.Stopping:
 		v.step(lifecycle.Event{Kind: lifecycle.EventStopping, Instance: v.life.Instance})
+	}
+}
+
+// isMember says whether a process belongs to the instance that the loop knows.
+func (v *service) isMember(pid int) bool {
+	if pid == v.started.PID {
+		return true
+	}
+	m := v.members().Load()
+	if m == nil {
+		return false
+	}
+	ok, _ := m.Belongs(pid, -1)
+	return ok
+}
+
+// takeEarlyReady is for an instance that the keeper started by itself: it may have
+// told that it is ready before the loop heard that it exists, for datagrams and
+// the keeper's events come by different ways.
+func (v *service) takeEarlyReady() {
+	pid := v.earlyReady
+	v.earlyReady = 0
+	if pid != 0 && v.isMember(pid) {
+		v.step(lifecycle.Event{Kind: lifecycle.EventReady, Instance: v.life.Instance})
 	}
 }
 

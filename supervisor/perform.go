@@ -191,6 +191,7 @@ func (v *service) onStartReply(instance uint64, m protocol.Message) {
 	v.takeBaseline(st.PID)
 	v.s.event(v.cfg.Name, "start", fmt.Sprintf("started as pid %d", st.PID))
 	v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: instance})
+	v.takeEarlyReady()
 	v.arm()
 }
 

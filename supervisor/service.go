@@ -61,28 +61,31 @@ type service struct {
 	stalls     stalls
 	limit      time.Duration // of the heartbeat, 0: none is expected
 
-	timeline  timeline
-	status    string        // STATUS= of sd_notify
-	beats     atomic.Uint64 // datagrams that only beat, taken and not yet told to the loop
-	notified  uint64        // datagrams taken
-	refused   uint64
-	ignored   uint64
-	incident  string // id of the newest
-	sentence  string // of the last end
-	lastEnd   *protocol.Exit
-	startFail int      // exit code that a failed start stands for
-	done      bool     // for good: `vigil run` ends
-	hash      string   // of the configuration that the instance was started with
-	former    *stopWay // how to stop an instance of a former configuration; nil: as configured
-	leaving   bool     // not in the configuration any more: forgotten once it has stopped
-	freezing  *job
-	prepared  *job   // of the step under way
-	stopSent  uint64 // the instance that has been sent its stop signal
-	waiters   []*waiter
-	limits    []string
-	order     inOrder
-	baseline  baseline
-	noted     bool // a note was found
+	timeline timeline
+	status   string        // STATUS= of sd_notify
+	beats    atomic.Uint64 // datagrams that only beat, taken and not yet told to the loop
+	notified uint64        // datagrams taken
+	refused  uint64
+	// earlyReady is who told that it is ready before the loop knew its instance; 0:
+	// nobody.
+	earlyReady int
+	ignored    uint64
+	incident   string // id of the newest
+	sentence   string // of the last end
+	lastEnd    *protocol.Exit
+	startFail  int      // exit code that a failed start stands for
+	done       bool     // for good: `vigil run` ends
+	hash       string   // of the configuration that the instance was started with
+	former     *stopWay // how to stop an instance of a former configuration; nil: as configured
+	leaving    bool     // not in the configuration any more: forgotten once it has stopped
+	freezing   *job
+	prepared   *job   // of the step under way
+	stopSent   uint64 // the instance that has been sent its stop signal
+	waiters    []*waiter
+	limits     []string
+	order      inOrder
+	baseline   baseline
+	noted      bool // a note was found
 }
 
 func newService(s *Supervisor, cfg config.Service) (*service, error) {
@@ -235,6 +238,7 @@ func (v *service) onEvent(e protocol.Event, files childFiles) {
 	case protocol.EventStarted:
 		v.adopt(*e.Started, files)
 		v.step(lifecycle.Event{Kind: lifecycle.EventSpawned, Instance: e.Inst})
+		v.takeEarlyReady()
 		v.arm()
 		return
 	case protocol.EventStartFailed:
@@ -280,6 +284,7 @@ func (v *service) onRestarted(e protocol.Event, files childFiles) {
 	v.s.ask(protocol.TRelease, protocol.Name{Name: protocol.ID(e.Key, e.Inst)})
 	v.adopt(*e.Started, files)
 	v.takeBaseline(v.started.PID)
+	v.takeEarlyReady()
 	v.arm()
 }
 

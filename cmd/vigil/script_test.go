@@ -19,7 +19,7 @@ import (
 
 // patience bounds waits for what should happen soon, on a machine that may be
 // slow.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // mark is in the environment of every process of a script: its directory.
 const mark = "VIGIL_SCRIPT"

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,6 +67,7 @@ type page struct {
 
 	mu         sync.Mutex
 	complaints []string
+	forgiven   []string
 }
 
 // chromium finds the browser, or says what to do.
@@ -116,24 +118,27 @@ func newPage(t *testing.T, width, height int) *page {
 		endTab()
 		endAllocator()
 		<-done
-		for _, c := range p.complaints {
+		for _, c := range p.unforgiven() {
 			t.Errorf("the page complains: %s", c)
 		}
 	})
 	return p
 }
 
-// forgive drops complaints that a test provoked.
+// forgive is for complaints that a test provokes: they come when they come.
 func (p *page) forgive(words string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	kept := p.complaints[:0]
-	for _, c := range p.complaints {
-		if !strings.Contains(c, words) {
-			kept = append(kept, c)
-		}
-	}
-	p.complaints = kept
+	p.forgiven = append(p.forgiven, words)
+}
+
+// unforgiven are those that nobody provoked.
+func (p *page) unforgiven() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(p.complaints, func(c string) bool {
+		return slices.ContainsFunc(p.forgiven, func(words string) bool { return strings.Contains(c, words) })
+	})
 }
 
 // to opens an address.

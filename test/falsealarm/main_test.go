@@ -124,7 +124,8 @@ type service struct {
 func start(t *testing.T, role string, attr *syscall.SysProcAttr) *service {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"="+role, "GOMAXPROCS=1")
+	// Go interrupts its own threads by SIGURG, at which one that is traced would stop.
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
 	cmd.SysProcAttr = attr
 	return launch(t, cmd)
 }

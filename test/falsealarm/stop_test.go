@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -115,7 +116,14 @@ func oldGroup(t *testing.T, controller string) string {
 		t.Skipf("needs a writable hierarchy of the controller %s: %v", controller, err)
 	}
 	t.Cleanup(func() {
-		if err := os.Remove(dir); err != nil {
+		// What a supervisor killed in it is reaped in its own time.
+		var err error
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+			if err = os.Remove(dir); !errors.Is(err, unix.EBUSY) {
+				break
+			}
+		}
+		if err != nil {
 			t.Error(err)
 		}
 	})
