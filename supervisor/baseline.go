@@ -15,6 +15,7 @@ type baseline struct {
 
 // takeBaseline reads the counters when an instance has begun, beside the loop.
 func (v *service) takeBaseline(pid int) {
+	v.keepExecutable()
 	instance := v.started.Instance
 	go func() {
 		c, err := counters.Read(pid)

@@ -258,6 +258,7 @@ func (v *service) takeEarlyReady() {
 func (v *service) arm() {
 	if v.isUp() {
 		v.upProbes()
+		v.keepExecutable()
 	}
 	v.armActivities()
 	v.armGimli()

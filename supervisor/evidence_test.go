@@ -6,9 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"context"
 	"github.com/vigil-supervisor/vigil/control"
+	"github.com/vigil-supervisor/vigil/control/client"
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/binaries"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
+	"os/exec"
+	"path/filepath"
 )
 
 const wedgeKeys = `ready.notify = true
@@ -100,6 +105,45 @@ func TestCrash(t *testing.T) {
 			if strings.HasPrefix(e.Name(), "core") {
 				t.Errorf("%s is left in the working directory", e.Name())
 			}
+		}
+	}
+}
+
+// TestReplacedExecutable: a deployment replaces the file of a program that runs.
+// When it hangs later, its frames have the names of what ran, and its variables.
+func TestReplacedExecutable(t *testing.T) {
+	bin := filepath.Dir(os.Getenv(binaryEnv))
+	dir := t.TempDir()
+	program, other := filepath.Join(dir, "bank"), filepath.Join(dir, "other")
+	text, err := os.ReadFile(filepath.Join(bin, "wedge"))
+	if err == nil {
+		err = os.WriteFile(program, text, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", other, "../examples/wedge").CombinedOutput(); err != nil {
+		t.Fatalf("cannot build another one: %v\n%s", err, out)
+	}
+	v := upCommand(t, []string{program, "-listen", "127.0.0.1:0", "-addr-file", "address"}, wedgeKeys, "", filepath.Join(bin, "helper", "vigil-capture"))
+	s := v.service("ready", func(s control.Service) bool { return s.Ready })
+	id, err := binaries.Identify(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := binaries.New(v.path("state", "binaries"), binaries.Limits{})
+	await(v, "the executable in the store", func(context.Context, *client.Client) (string, error) { return kept.Find(id) }, func(path string) bool { return path != "" })
+	if err := os.Rename(other, program); err != nil {
+		t.Fatal(err)
+	}
+	v.call("/deadlock")
+	full := v.incidentOfFirst()
+	if full.Incident.PID != s.PID || full.Stacks == nil || len(full.Stacks.Deadlocks) == 0 || !strings.Contains(full.Incident.Sentence, "main.payInWrongOrder") {
+		t.Errorf("%q, missing %q", full.Incident.Sentence, full.Incident.Missing)
+	}
+	for _, m := range full.Incident.Missing {
+		if strings.Contains(m, "executable") {
+			t.Errorf("missing: %s", m)
 		}
 	}
 }

@@ -182,7 +182,7 @@ func (j *job) freezeFailed(why string) {
 
 func (j *job) startFreeze() {
 	args := []string{"freeze", "--pid", strconv.Itoa(j.pid), "--start-ticks", strconv.FormatUint(j.ticks, 10),
-		"--dir", j.writing.Dir(), "--budget", j.capture.Budget.String(), "--progress-fd", "1"}
+		"--dir", j.writing.Dir(), "--budget", j.capture.Budget.String(), "--binaries", j.s.binariesDir(), "--progress-fd", "1"}
 	var files []*os.File
 	if j.pidfd != nil {
 		args, files = append(args, "--pidfd", "3"), []*os.File{j.pidfd}
@@ -305,7 +305,7 @@ func (q *jobs) goOn(s *Supervisor) {
 	j := q.waiting[0]
 	q.waiting = q.waiting[1:]
 	q.analysing = j
-	args := []string{helperAnalyse, "--dir", j.writing.Dir(), "--budget", j.capture.Analysis.String(), "--pid", strconv.Itoa(j.pid)}
+	args := []string{helperAnalyse, "--dir", j.writing.Dir(), "--budget", j.capture.Analysis.String(), "--binaries", j.s.binariesDir(), "--pid", strconv.Itoa(j.pid)}
 	if j.core != "" {
 		args = append(args, "--core", j.core, "--exe", j.exe, "--runtime", j.runtime)
 	}

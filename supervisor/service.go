@@ -85,6 +85,7 @@ type service struct {
 	limits     []string
 	order      inOrder
 	baseline   baseline
+	kept       kept
 	noted      bool // a note was found
 }
 

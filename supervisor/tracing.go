@@ -85,7 +85,7 @@ func (v *service) armTracer() {
 				return
 			}
 			s.startTracer(id, t, []string{"vigil-capture", "trace", "--pid", strconv.Itoa(pid), "--start-ticks", strconv.FormatUint(ticks, 10),
-				"--dir", t.dir, "--budget", budget.String(), "--progress-fd", "1"})
+				"--dir", t.dir, "--budget", budget.String(), "--binaries", s.binariesDir(), "--progress-fd", "1"})
 		})
 	}()
 }
