@@ -1,6 +1,9 @@
 package snapshot
 
-import "strings"
+import (
+	"path"
+	"strings"
+)
 
 // Mask stands in the place of a value that is not shown.
 const Mask = "***"
@@ -74,7 +77,52 @@ func ReportArguments(args []string) (out []string, masked []Masked) {
 		}
 		next = dashed && !assigned && secret
 	}
-	return out, masked
+	return out, maskOptions(args, out, masked)
+}
+
+// options are those of well-known programs that take a secret and do not say so
+// by their name.
+var options = map[string]struct {
+	names  []string
+	joined bool // in the same word only
+	user   bool // the value is user:password
+}{
+	"mysql": {names: []string{"-p"}, joined: true}, "mariadb": {names: []string{"-p"}, joined: true},
+	"mysqldump": {names: []string{"-p"}, joined: true}, "mysqladmin": {names: []string{"-p"}, joined: true},
+	"sshpass": {names: []string{"-p"}}, "redis-cli": {names: []string{"-a", "--pass"}}, "mongosh": {names: []string{"-p"}}, "ldapsearch": {names: []string{"-w"}},
+	"curl": {names: []string{"-u", "--user", "-U", "--proxy-user"}, user: true},
+}
+
+func maskOptions(args, out []string, masked []Masked) []Masked {
+	if len(args) == 0 {
+		return masked
+	}
+	o, known := options[path.Base(args[0])]
+	if !known {
+		return masked
+	}
+	hide := func(i int, before, value string) {
+		if o.user {
+			user, _, two := strings.Cut(value, ":")
+			if !two {
+				return
+			}
+			before += user + ":"
+		}
+		out[i] = before + Mask
+		masked = AddMasked(masked, "command", path.Base(args[0])+" option", RuleName)
+	}
+	for i := 1; i < len(args); i++ {
+		for _, name := range o.names {
+			switch {
+			case o.joined && len(args[i]) > len(name) && strings.HasPrefix(args[i], name) && !strings.HasPrefix(args[i], "--"):
+				hide(i, name, args[i][len(name):])
+			case !o.joined && args[i] == name && i+1 < len(args):
+				hide(i+1, "", args[i+1])
+			}
+		}
+	}
+	return masked
 }
 
 // MaskEnvironment returns a copy of NAME=value pairs with secret values masked.
@@ -102,8 +150,12 @@ func ReportEnvironment(env []string) (out []string, masked []Masked) {
 	return out, masked
 }
 
-// MaskURLs hides the password in every scheme://user:password@host of s. A scheme without a
-// password stays as it is.
+// minUserToken is how long a user in a URL must be to be taken for a token: names
+// are shorter.
+const minUserToken = 20
+
+// MaskURLs hides the password in every scheme://user:password@host of s, and the
+// token in scheme://TOKEN@host. A scheme without either stays as it is.
 func MaskURLs(s string) string {
 	scheme := strings.Index(s, "://")
 	if scheme < 0 {
@@ -116,6 +168,9 @@ func MaskURLs(s string) string {
 	}
 	at := strings.LastIndexByte(rest[:end], '@')
 	colon := strings.IndexByte(rest[:end], ':')
+	if at >= minUserToken && (colon < 0 || colon > at) {
+		return s[:scheme+3] + Mask + rest[at:end] + MaskURLs(rest[end:])
+	}
 	if at < 0 || colon < 0 || colon > at {
 		return s[:scheme+3] + rest[:end] + MaskURLs(rest[end:])
 	}

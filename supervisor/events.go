@@ -56,7 +56,8 @@ func (s *Supervisor) event(service, kind, text string) {
 	name := ""
 	if v, ok := s.services[service]; ok {
 		name = service + ": "
-		v.timeline.add(snapshot.Moment{Time: now, Boot: clock.Boot(), Kind: kind, Text: text})
+		shown, _ := snapshot.MaskText(text)
+		v.timeline.add(snapshot.Moment{Time: now, Boot: clock.Boot(), Kind: kind, Text: shown})
 	}
 	switch kind {
 	case "verdict", "alert", "refused", "dropped":
@@ -84,5 +85,6 @@ func (t *timeline) copy() []snapshot.Moment { return append([]snapshot.Moment(ni
 
 // moment is a moment of now.
 func (s *Supervisor) moment(kind, text string) snapshot.Moment {
+	text, _ = snapshot.MaskText(text) // a service may say anything of itself
 	return snapshot.Moment{Time: time.Now().UTC(), Boot: clock.Boot(), Kind: kind, Text: text}
 }

@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -145,5 +146,47 @@ func TestReplacedExecutable(t *testing.T) {
 		if strings.Contains(m, "executable") {
 			t.Errorf("missing: %s", m)
 		}
+	}
+}
+
+// TestSecrets: whatever a service has in its environment and command, writes to its
+// output or says of itself, no file of the incident has the secret in it.
+func TestSecrets(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := fmt.Sprintf("ready.notify = true\nenvironment = { %s = \"secretive\", API_TOKEN = \"hunterhunter\", DB = \"postgres://me:hunterhunter@db/shop\" }\n", roleEnv)
+	v := upCommand(t, []string{exe, "--password=hunterhunter", "-token", "hunterhunter"}, more, "", filepath.Join(filepath.Dir(os.Getenv(binaryEnv)), "helper", "vigil-capture"))
+	v.service("ready, and all of its output read", func(s control.Service) bool { return s.Ready && s.Output.Lines >= 8 })
+	if _, err := look(v, func(ctx context.Context, c *client.Client) ([]control.SnapshotResult, error) {
+		return c.Snapshot(ctx, control.Snapshot{Services: []string{"s"}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	touch(v.path("go"))
+	v.service("the second instance and an incident of the first", func(s control.Service) bool { return s.Instance == 2 && s.Incident != "" })
+	dirs := await(v, "two incidents", func(context.Context, *client.Client) ([]string, error) {
+		return filepath.Glob(v.path("state", "incidents", "2*", "incident.json"))
+	}, func(found []string) bool { return len(found) == 2 })
+	masked := false
+	for _, d := range dirs {
+		files, err := filepath.Glob(filepath.Join(filepath.Dir(d), "*"))
+		if err != nil || len(files) < 3 {
+			t.Fatalf("files %v, %v", files, err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i := strings.Index(string(text), "hunterhunter"); i >= 0 {
+				t.Errorf("%s has it: %q", f, text[max(0, i-60):min(len(text), i+30)])
+			}
+			masked = masked || filepath.Base(f) == "incident.json" && strings.Contains(string(text), `"output"`)
+		}
+	}
+	if !masked {
+		t.Error("the report does not say that output was masked")
 	}
 }

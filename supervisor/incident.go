@@ -174,7 +174,8 @@ func (j *job) keepOutput(dir string) {
 
 // allOutput is the output of the instance, with what a former supervisor kept.
 func (j *job) allOutput() string {
-	text := j.output()
+	text, masked := outputOf(j.inst)
+	j.incident.Masked = append(j.incident.Masked, masked...)
 	if !j.takenUp {
 		return text
 	}
@@ -188,25 +189,24 @@ func (j *job) allOutput() string {
 
 // output is the last output of the instance, as far as we have read it.
 func (j *job) output() string {
-	return outputOf(j.inst)
+	text, _ := outputOf(j.inst)
+	return text
 }
 
-func outputOf(inst *logs.Instance) string {
+func outputOf(inst *logs.Instance) (output string, masked []snapshot.Masked) {
 	if inst == nil {
-		return ""
+		return "", nil
 	}
 	var b strings.Builder
-	inKey := false // a private key is printed over many lines
+	var mask snapshot.LineMasker
 	for _, l := range inst.Lines(-1) {
-		text, _ := snapshot.MaskText(l.Text)
-		if ends := strings.Contains(l.Text, "-----END "); inKey {
-			text, inKey = snapshot.Mask, !ends
-		} else {
-			inKey = strings.Contains(l.Text, "PRIVATE KEY-----") && strings.Contains(l.Text, "-----BEGIN ") && !ends
+		text, rule := mask.Line(l.Text)
+		if rule != "" {
+			masked = snapshot.AddMasked(masked, "output", "", rule)
 		}
 		fmt.Fprintf(&b, "%s %s %s\n", l.Wall.UTC().Format("2006-01-02T15:04:05.000Z"), l.Stream, text)
 	}
-	return b.String()
+	return b.String(), masked
 }
 
 func (s *Supervisor) retention() (store.Policy, float64) {

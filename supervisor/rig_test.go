@@ -106,6 +106,15 @@ func play(role string) int {
 		waitFor("go")
 		say("READY=1")
 		<-term
+	case "secretive":
+		say("READY=1\nSTATUS=connected with token: hunterhunter")
+		fmt.Println(`{"msg":"login","password":"hunterhunter"}`)
+		fmt.Println("Authorization: token hunterhunter")
+		fmt.Println("postgres://me:hunterhunter@db/shop")
+		fmt.Println("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nhunterhunter\n-----END RSA PRIVATE KEY-----")
+		fmt.Println("all is said")
+		waitFor("go")
+		return 3
 	case "unheard":
 		waitFor("go")
 		err := tell(os.Getenv("NOTIFY_SOCKET"), "READY=1")

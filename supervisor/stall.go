@@ -110,7 +110,9 @@ func (v *service) keepStall(sentence string) {
 		Program: &snapshot.Program{Path: v.exe, Runtime: v.runtime},
 	}
 	incident.Fingerprint = analyze.Fingerprint(incident.Cause, nil)
-	moments, output := v.timeline.copy(), outputOf(v.inst)
+	moments := v.timeline.copy()
+	output, masked := outputOf(v.inst)
+	incident.Masked = masked
 	policy, percent := v.s.retention()
 	s, service := v.s, v.cfg.Name
 	go func() {
