@@ -262,6 +262,7 @@ func ended(d *drawing) {
 		d.finds(snapshot.ConfidenceCertain, "the status of its end says so", i.Sentence, "incident.json: exit")
 		d.lookAt("the last lines of its output")
 	case snapshot.CauseCrash:
+		d.faulted()
 		if i.Exit != nil {
 			d.finds(snapshot.ConfidenceCertain, "the status of its end says so", i.Sentence, "incident.json: exit")
 		}
@@ -271,6 +272,31 @@ func ended(d *drawing) {
 	case snapshot.CauseStartTimeout, snapshot.CauseProbe, snapshot.CauseThreadStuck:
 		d.finds(snapshot.ConfidenceUnclear, "it is what was seen from outside", i.Sentence, "timeline.json")
 	}
+}
+
+// faulted says where the only thread stood that was in its own code and did not
+// wait: a fault comes of what a thread does. Who got the signal is not recorded.
+func (d *drawing) faulted() {
+	if d.Stacks == nil || d.Stacks.Crash != nil || d.Incident.Exit == nil || d.Incident.Exit.Signal == "" {
+		return
+	}
+	at := -1
+	for n, g := range d.Stacks.Groups {
+		if _, own := OwnFrame(g.Frames); !own || g.Idle != "" || g.System || waits(g) {
+			continue
+		}
+		if at >= 0 || g.Count != 1 {
+			return
+		}
+		at = n
+	}
+	if at < 0 {
+		return
+	}
+	f, _ := OwnFrame(d.Stacks.Groups[at].Frames)
+	d.finds(snapshot.ConfidenceLikely, "it is the only thread that stood in its own code and did not wait",
+		fmt.Sprintf("signal %s, in %s", d.Incident.Exit.Signal, place(f.Place)), fmt.Sprintf("stacks.json: group %d", at+1))
+	d.lookAt("%s", place(f.Place))
 }
 
 func firstOf(a, b string) string {

@@ -32,6 +32,8 @@ func TestCard(t *testing.T) {
 	}
 	panicked := stacks(group(1, "running", "", "main.f", 1))
 	panicked.Crash = &snapshot.Crash{Kind: snapshot.CrashPanic, Message: "nil map", Frame: at}
+	native := stacks(group(2, "", "", "main.idle", 1, 2), group(1, "", "", "main.hot", 3))
+	native.Runtime, native.Groups[0].Idle = "native", "it waits for work"
 	for _, tt := range []struct {
 		name       string
 		cause      snapshot.Cause
@@ -47,6 +49,7 @@ func TestCard(t *testing.T) {
 		{"spins", snapshot.CauseHang, stacks(group(1, "running", "", "main.hot", 1)), nil, "unclear", "1 goroutine running in main.hot a.go:7", "main.hot a.go:7"},
 		{"kernel", snapshot.CauseHang, nil, &snapshot.Process{Threads: []snapshot.Thread{{TID: 4, Comm: "w", State: "D", Wchan: "nfs_wait"}}}, "likely", "thread 4 (w) is in an uninterruptible wait in the kernel, at nfs_wait", "nfs_wait"},
 		{"panic", snapshot.CauseCrash, panicked, nil, "certain", "panic: nil map, in main.pay bank.go:40", "main.pay bank.go:40"},
+		{"fault", snapshot.CauseCrash, native, nil, "likely", "signal SEGV, in main.hot a.go:7", "main.hot a.go:7"},
 		{"oom", snapshot.CauseOOM, nil, nil, "certain", "the kernel killed it for memory", "memory in samples.json"},
 		{"killed", snapshot.CauseKilled, nil, nil, "certain", "the sentence", ""},
 		{"exit", snapshot.CauseExit, nil, nil, "certain", "the sentence", "output"},
@@ -55,7 +58,8 @@ func TestCard(t *testing.T) {
 		{"nothing", snapshot.CauseHang, nil, nil, "unclear", "the sentence", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := Card(Case{Incident: snapshot.Incident{Cause: tt.cause, Sentence: "the sentence"}, Stacks: tt.stacks, Process: tt.process})
+			exit := &snapshot.Exit{Code: -1, Signal: "SEGV"}
+			c := Card(Case{Incident: snapshot.Incident{Cause: tt.cause, Sentence: "the sentence", Exit: exit}, Stacks: tt.stacks, Process: tt.process})
 			if !strings.HasPrefix(c.Sentence, tt.want) || c.Confidence != tt.confidence || c.Why == "" {
 				t.Errorf("%+v", c)
 			}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/snapshot/binaries"
 )
 
 // states returns the states of all threads of a process.
@@ -389,6 +391,14 @@ func TestTwin(t *testing.T) {
 	}
 	if _, tids, err := OwnerOf(core); err != nil || len(tids) != res.Freeze.Threads {
 		t.Errorf("%d threads in the core, %d were frozen: %v", len(tids), res.Freeze.Threads, err)
+	}
+	// The heads of files are in it, which debuggers know them by.
+	want, err := binaries.Identify(fixture(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := binaries.OfCore(core); err != nil || got != want {
+		t.Errorf("the core is of executable %q, %v; want %q", got, err, want)
 	}
 	if statusField(twins, "State:") != "" && !strings.HasPrefix(statusField(twins, "State:"), "Z") {
 		t.Error("the twin lives")

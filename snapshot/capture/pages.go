@@ -53,7 +53,13 @@ func (p *pages) close() {
 
 // present returns the spans of m that are in memory or swapped out: by the
 // ioctl, else by reading the page map, else all of m.
+//
+// A page of a file is not asked for: a copy made by fork(2) has none of them in its
+// page table (copy_page_range, Linux 6.18), and reads them all the same.
 func (p *pages) present(m mapping) []span {
+	if m.isHead() {
+		return []span{{m.start, m.end}}
+	}
 	if p.file != nil && p.ioctl {
 		if list, err := p.scan(m); err == nil {
 			return list
