@@ -19,6 +19,7 @@ type app struct {
 	place    place.Options // environment and user, without flags
 	started  bool          // the command line was good, and the command itself runs
 
+	atEnd   []func()      // what a command leaves to be put away
 	silence time.Duration // of the supervisor, a hidden flag of run and up
 
 	// Flags of every command.
@@ -29,6 +30,11 @@ type app struct {
 func run(args []string, out, errOut *os.File) int { return newApp(out, errOut).run(args) }
 
 func (a *app) run(args []string) int {
+	defer func() {
+		for _, f := range a.atEnd {
+			f()
+		}
+	}()
 	a.root.SetArgs(args)
 	cmd, err := a.root.ExecuteContextC(context.Background())
 	if err == nil {

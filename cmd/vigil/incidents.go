@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,8 @@ const storeName = "incidents"
 type listFlags struct {
 	json           bool
 	service, cause string
+	since, until   string
+	groupBy        string
 	max            int
 }
 
@@ -48,6 +51,9 @@ func (f *listFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.json, "json", false, "print a list of objects")
 	cmd.Flags().StringVar(&f.service, "service", "", "only those of this service")
 	cmd.Flags().StringVar(&f.cause, "cause", "", "only those with this cause, as hang")
+	cmd.Flags().StringVar(&f.since, "since", "", "only those since then: 24h ago, or 2006-01-02T15:04:05Z")
+	cmd.Flags().StringVar(&f.until, "until", "", "only those before then, told as --since")
+	cmd.Flags().Var(&choice{value: &f.groupBy, allowed: []string{"fingerprint", "service", "cause"}}, "group-by", "one row for each fingerprint, service or cause, with how many")
 	cmd.Flags().IntVarP(&f.max, "max", "n", 0, "only the newest so many")
 }
 
@@ -57,7 +63,7 @@ func (a *app) incidentsListCommand() *cobra.Command {
 		Use:     "list",
 		Short:   "List incidents, newest first",
 		Long:    "List incidents, newest first. Exit code 3 when there is none.",
-		Example: "  vigil incidents list --service web --json",
+		Example: "  vigil incidents list --service web --json\n  vigil incidents list --group-by fingerprint --since 7d",
 		Args:    noArguments,
 		RunE:    a.do(func(*cobra.Command, []string) error { return a.listIncidents(f) }),
 	}
@@ -76,6 +82,19 @@ func (a *app) listIncidents(f listFlags) error {
 			return &exit{exitUsage, err}
 		}
 		filter.Cause = cause
+	}
+	for _, t := range []struct {
+		text string
+		to   *time.Time
+	}{{f.since, &filter.Since}, {f.until, &filter.Until}} {
+		if t.text == "" {
+			continue
+		}
+		at, err := sinceTime(t.text, time.Now())
+		if err != nil {
+			return err
+		}
+		*t.to = at
 	}
 	stores, err := a.stores()
 	if err != nil {
@@ -96,7 +115,13 @@ func (a *app) listIncidents(f listFlags) error {
 	if f.max > 0 {
 		all = all[:min(len(all), f.max)]
 	}
-	if f.json {
+	if f.groupBy != "" {
+		if groups := groupIncidents(all, f.groupBy); f.json {
+			err = a.printJSON(groups)
+		} else if len(groups) > 0 {
+			a.tellGroups(groups)
+		}
+	} else if f.json {
 		err = a.printJSON(all)
 	} else {
 		err = text.List(a.out, all, a.textOptions(false))

@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vigil-supervisor/vigil/snapshot/bundle"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
 )
 
@@ -24,6 +26,9 @@ func (a *app) incidentsPinCommand(pin bool) *cobra.Command {
 		},
 		RunE: a.do(func(_ *cobra.Command, refs []string) error {
 			for _, ref := range refs {
+				if strings.HasSuffix(ref, bundleEnding) {
+					return usagef("a bundle cannot be pinned: it is in no store")
+				}
 				s, id, err := a.findIncident(ref)
 				if err == nil {
 					err = writable(s, func(w *store.Store) error { return w.SetPinned(id, pin) })
@@ -37,8 +42,17 @@ func (a *app) incidentsPinCommand(pin bool) *cobra.Command {
 	}
 }
 
-// findIncident finds the incident that a reference means.
+// findIncident finds the incident that a reference means: in the stores, or in a
+// bundle, which is unpacked until the command ends.
 func (a *app) findIncident(ref string) (*store.Store, string, error) {
+	if strings.HasSuffix(ref, bundleEnding) {
+		b, err := bundle.Open(ref)
+		if err != nil {
+			return nil, "", err
+		}
+		a.atEnd = append(a.atEnd, func() { _ = b.Close() }) // a temporary directory
+		return findLast([]*store.Store{b.Store})
+	}
 	stores, err := a.stores()
 	if err != nil {
 		return nil, "", err
@@ -57,3 +71,6 @@ func writable(s *store.Store, do func(*store.Store) error) error {
 	}
 	return system(err)
 }
+
+// bundleEnding is how the name of a bundle ends.
+const bundleEnding = ".tar.zst"

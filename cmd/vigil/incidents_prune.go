@@ -13,7 +13,7 @@ import (
 // pruneFlags are the bounds of `vigil incidents prune`.
 type pruneFlags struct {
 	maxBytes, maxAge, minFree string
-	json                      bool
+	json, dryRun              bool
 }
 
 // removal is an incident that prune removed, in JSON.
@@ -38,6 +38,7 @@ func (a *app) incidentsPruneCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.maxBytes, "max-bytes", "4GiB", "how much all may take")
 	cmd.Flags().StringVar(&f.maxAge, "max-age", "30d", "how old one may be")
 	cmd.Flags().StringVar(&f.minFree, "min-free", "10%", "how much of the file system stays free: a share or a size")
+	cmd.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "only say what would be removed")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print a list of what was removed")
 	return cmd
 }
@@ -70,16 +71,19 @@ func (a *app) prune(f pruneFlags) error {
 	}
 	removed := []removal{}
 	for _, readOnly := range stores {
-		s, err := store.Open(readOnly.Root())
-		if err != nil {
-			return err
+		s, prune := readOnly, readOnly.Preview
+		if !f.dryRun {
+			if s, err = store.Open(readOnly.Root()); err != nil {
+				return err
+			}
+			prune = s.Prune
 		}
 		_, total, err := s.Space()
 		if err != nil {
 			return err
 		}
 		policy.MinFree = free.Bytes + int64(free.Percent/100*float64(total))
-		gone, problems, err := s.Prune(policy, time.Now())
+		gone, problems, err := prune(policy, time.Now())
 		if err != nil {
 			return err
 		}
@@ -93,11 +97,15 @@ func (a *app) prune(f pruneFlags) error {
 	if f.json {
 		return a.printJSON(removed)
 	}
+	verbs := [2]string{"removed", "freed"}
+	if f.dryRun {
+		verbs = [2]string{"would be removed", "would be freed"}
+	}
 	var bytes int64
 	for _, r := range removed {
 		bytes += r.Bytes
-		fmt.Fprintf(a.out, "removed %s (%s): %s\n", r.ID, size(r.Bytes), harmlessCell(r.Reason))
+		fmt.Fprintf(a.out, "%s %s (%s): %s\n", verbs[0], r.ID, size(r.Bytes), harmlessCell(r.Reason))
 	}
-	fmt.Fprintf(a.out, "%d removed, %s freed\n", len(removed), size(bytes))
+	fmt.Fprintf(a.out, "%d %s, %s %s\n", len(removed), verbs[0], size(bytes), verbs[1])
 	return nil
 }

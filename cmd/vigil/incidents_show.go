@@ -26,9 +26,9 @@ type shown struct {
 func (a *app) incidentsShowCommand() *cobra.Command {
 	var json, all bool
 	cmd := &cobra.Command{
-		Use:     "show [ID|last]",
+		Use:     "show [ID|last|BUNDLE]",
 		Short:   "Show one incident: its sentence, stacks, and what happened before",
-		Long:    "Show one incident: its sentence, stacks, and what happened before. ID is one of the\nlist, or the beginning of one; without it the newest is shown.",
+		Long:    "Show one incident: its sentence, stacks, and what happened before. ID is one of the\nlist, or the beginning of one; without it the newest is shown. BUNDLE is a file\nthat vigil incidents export wrote; diff and export take one too.",
 		Example: "  vigil incidents show last",
 		Args:    atMostOne("incident"),
 		RunE: a.do(func(_ *cobra.Command, args []string) error {
@@ -45,11 +45,7 @@ func (a *app) incidentsShowCommand() *cobra.Command {
 }
 
 func (a *app) showIncident(ref string, json, all bool) error {
-	stores, err := a.stores()
-	if err != nil {
-		return err
-	}
-	s, id, err := find(stores, ref)
+	s, id, err := a.findIncident(ref)
 	if err != nil {
 		return err
 	}
@@ -70,9 +66,12 @@ func (a *app) showIncident(ref string, json, all bool) error {
 	return a.printJSON(shown{full.Incident, full.Stacks, full.Process, full.Timeline, string(full.Output), full.Problems, dir})
 }
 
+// latest is another word for store.Last.
+const latest = "latest"
+
 // find returns the incident that a reference means among all stores.
 func find(stores []*store.Store, ref string) (*store.Store, string, error) {
-	if ref == store.Last {
+	if ref == store.Last || ref == latest {
 		return findLast(stores)
 	}
 	var in *store.Store

@@ -18,7 +18,7 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return at, nil
 	}
-	return time.Time{}, usagef("cannot read --since %q: neither a duration such as 10m nor a time such as %s", text, now.UTC().Format(time.RFC3339))
+	return time.Time{}, usagef("cannot read the time %q: neither a duration such as 10m nor a time such as %s", text, now.UTC().Format(time.RFC3339))
 }
 
 // logsSince shows the log file and its rotated ones from a moment on.

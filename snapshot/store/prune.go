@@ -45,6 +45,19 @@ func (s *Store) Prune(policy Policy, now time.Time) (removed []Removal, problems
 	return removed, problems, nil
 }
 
+// Preview returns what Prune would remove now, and removes nothing.
+func (s *Store) Preview(policy Policy, now time.Time) (planned []Removal, problems []string, err error) {
+	entries, problems, err := s.entries()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot look at incident store: %w", err)
+	}
+	free, _, err := s.Space()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot look at incident store: %w", err)
+	}
+	return policy.Plan(entries, free, now), problems, nil
+}
+
 func total(entries []Entry) (bytes int64) {
 	for _, e := range entries {
 		bytes += e.Bytes
