@@ -106,6 +106,17 @@ func play(role string) int {
 		waitFor("go")
 		say("READY=1")
 		<-term
+	case "hog":
+		say("READY=1")
+		waitFor("go")
+		_ = os.Remove("go")
+		for all := [][]byte{}; ; {
+			block := make([]byte, 1<<20)
+			for i := 0; i < len(block); i += 4096 {
+				block[i] = 1
+			}
+			all = append(all, block)
+		}
 	case "secretive":
 		say("READY=1\nSTATUS=connected with token: hunterhunter")
 		fmt.Println(`{"msg":"login","password":"hunterhunter"}`)

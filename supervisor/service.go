@@ -260,11 +260,26 @@ func (v *service) onExited(e protocol.Event) {
 		v.tellOddEnd(end)
 		v.s.jobs.ended(v, e.Exit)
 	}
-	v.step(lifecycle.Event{Kind: lifecycle.EventExited, Instance: e.Inst, Exit: end, Sentence: v.endSentence(end, e.Exit.Boot)})
+	cause, sentence := v.endCause(end, e)
+	v.step(lifecycle.Event{Kind: lifecycle.EventExited, Instance: e.Inst, Exit: end, Cause: cause, Sentence: sentence})
 	if e.Inst == v.life.Instance {
 		v.disarm()
 	}
 	v.s.instanceEnded(v.cfg.Name, e.Inst)
+}
+
+// endCause is why an instance ended, where more is known than its status, and the
+// sentence that tells it.
+func (v *service) endCause(end lifecycle.End, e protocol.Event) (snapshot.Cause, string) {
+	sentence := v.endSentence(end, e.Exit.Boot)
+	if v.life.State == lifecycle.Stopping || e.Inst != v.started.Instance && e.Kind != protocol.EventRestarted {
+		return snapshot.CauseNone, sentence // the kill is our own
+	}
+	cause, proof := v.killerOf(end, e.Exit)
+	if proof != "" {
+		sentence = fmt.Sprintf("pid %d ended with %s after %s; %s", v.started.PID, describeEnd(end), human(e.Exit.Boot-v.started.Boot), proof)
+	}
+	return cause, sentence
 }
 
 // endSentence is the proof of an end that nobody asked for.
@@ -281,7 +296,8 @@ func (v *service) onRestarted(e protocol.Event, files childFiles) {
 		v.started.PID, describeEnd(end), human(e.Exit.Boot-v.started.Boot), e.Started.PID))
 	v.tellOddEnd(end)
 	v.s.jobs.ended(v, e.Exit)
-	v.step(lifecycle.Event{Kind: lifecycle.EventAgain, Instance: e.Inst, Exit: end, Sentence: v.endSentence(end, e.Exit.Boot)})
+	cause, sentence := v.endCause(end, e)
+	v.step(lifecycle.Event{Kind: lifecycle.EventAgain, Instance: e.Inst, Exit: end, Cause: cause, Sentence: sentence})
 	v.s.ask(protocol.TRelease, protocol.Name{Name: protocol.ID(e.Key, e.Inst)})
 	v.adopt(*e.Started, files)
 	v.takeBaseline(v.started.PID)
