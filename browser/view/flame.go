@@ -6,6 +6,7 @@ import (
 
 	"github.com/vigil-supervisor/vigil/browser/api"
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/analyze"
 )
 
 const (
@@ -25,7 +26,7 @@ func Flame(s *snapshot.Stacks, idle bool) api.Flame {
 	root := &flameNode{FlameNode: api.FlameNode{Function: "all"}, children: map[string]*flameNode{}}
 	if s != nil {
 		for i := range s.Groups {
-			if g := &s.Groups[i]; g.Count > 0 && (idle || (g.Idle == "" && !g.System)) {
+			if g := &s.Groups[i]; g.Count > 0 && (idle || analyze.Idle(*g) == "") {
 				root.add(g, i)
 			}
 		}

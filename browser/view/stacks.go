@@ -159,12 +159,9 @@ func heaped(out *api.Group, g *snapshot.Group, index int, m marks, c Context) {
 	case c.Normal != nil && c.Normal(out.Key):
 		out.Heap = api.HeapNormal
 		add("marked as normal for this service")
-	case g.Idle != "":
+	case out.Idle != "":
 		out.Heap = api.HeapNormal
-		add("%s", g.Idle)
-	case g.System:
-		out.Heap = api.HeapNormal
-		add("the runtime's own")
+		add("%s", out.Idle)
 	default:
 		out.Heap = api.HeapLook
 	}
@@ -176,7 +173,7 @@ func one(s *snapshot.Stacks, index int, m marks, c Context) api.Group {
 	out := api.Group{
 		Index: index, Indices: []int{index}, Key: Key(g), Count: max(g.Count, 0), Status: g.Status, WaitReason: g.WaitReason,
 		WaitMin: g.WaitMin, WaitMax: g.WaitMax, CreatedBy: g.CreatedBy, Start: g.Start, Labels: g.Labels,
-		Idle: g.Idle, System: g.System, Crashed: g.Crashed,
+		Idle: analyze.Idle(*g), System: g.System, Crashed: g.Crashed,
 	}
 	heaped(&out, g, index, m, c)
 	return out

@@ -21,7 +21,7 @@ type Case struct {
 // Each finds something, or says what it has looked for.
 func Card(c Case) snapshot.Card {
 	d := &drawing{Case: c}
-	for _, rule := range []func(*drawing){crashed, deadlocked, stuckInKernel, held, around, blocked, leaking, spinning, ended} {
+	for _, rule := range []func(*drawing){lost, crashed, deadlocked, stuckInKernel, held, around, blocked, leaking, spinning, ended} {
 		rule(d)
 	}
 	if d.card.Sentence == "" {
@@ -64,6 +64,15 @@ func (d *drawing) noun() string {
 		return "goroutine"
 	}
 	return "thread"
+}
+
+// lost: a thread that must exist is gone. Whatever the others do comes of that.
+func lost(d *drawing) {
+	if d.Incident.Cause != snapshot.CauseThreadLost {
+		return
+	}
+	d.finds(snapshot.ConfidenceCertain, "the thread is not in /proc any more", d.Incident.Sentence, "incident.json")
+	d.lookAt("the last lines of its output: what ends a thread is often printed")
 }
 
 // crashed: the program said itself why it ends.
@@ -266,9 +275,6 @@ func ended(d *drawing) {
 		if i.Exit != nil {
 			d.finds(snapshot.ConfidenceCertain, "the status of its end says so", i.Sentence, "incident.json: exit")
 		}
-	case snapshot.CauseThreadLost:
-		d.finds(snapshot.ConfidenceCertain, "the thread is not in /proc any more", i.Sentence, "incident.json")
-		d.lookAt("the last lines of its output: what ends a thread is often printed")
 	case snapshot.CauseStartTimeout, snapshot.CauseProbe, snapshot.CauseThreadStuck:
 		d.finds(snapshot.ConfidenceUnclear, "it is what was seen from outside", i.Sentence, "timeline.json")
 	}

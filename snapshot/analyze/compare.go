@@ -338,7 +338,7 @@ func threadOf(m member, threads map[int64]snapshot.Thread) (snapshot.Thread, boo
 
 // CompareProcess holds two readings of /proc side by side, thread by thread. A
 // thread whose context switches and processor time are the same did not move;
-// one that used processor time and never slept of its own will spins.
+// one that used processor time, never slept of its own will and runs now spins.
 func CompareProcess(a, b snapshot.Process) snapshot.Comparison {
 	c := snapshot.Comparison{Noun: "thread", SameProcess: a.PID != 0 && a.PID == b.PID && a.StartTicks == b.StartTicks,
 		Left: len(a.Threads), Right: len(b.Threads)}
@@ -385,7 +385,7 @@ func compareThread(then, now snapshot.Thread) snapshot.Change {
 	switch {
 	case out.CPU <= 0 && out.Switches == 0:
 		out.Motion = snapshot.MotionStill
-	case out.CPU > 0 && now.Voluntary == then.Voluntary:
+	case out.CPU > 0 && now.Voluntary == then.Voluntary && now.State == "R":
 		out.Motion = snapshot.MotionSpins
 	}
 	return out

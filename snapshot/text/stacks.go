@@ -38,7 +38,7 @@ func (p *page) stacks(s *snapshot.Stacks) {
 	idleGroups, idle := 0, 0
 	for _, g := range s.Groups {
 		switch {
-		case !p.opts.All && isIdle(g):
+		case !p.opts.All && analyze.Idle(g) != "":
 			idleGroups++
 			idle += g.Count
 		case shown == maxGroups && !p.opts.All:
@@ -79,39 +79,6 @@ func (p *page) who(id int64) string {
 		return fmt.Sprintf("%s %q", p.noun, name)
 	}
 	return fmt.Sprintf("%s %d", p.noun, id)
-}
-
-// isIdle reports whether a group says nothing about a hang.
-func isIdle(g snapshot.Group) bool {
-	if g.System || g.Idle != "" || idleReason(g.WaitReason) {
-		return true
-	}
-	for _, f := range g.Frames {
-		if idlePlace(f.Function) {
-			return true
-		}
-	}
-	return false
-}
-
-// idleReason knows the wait reasons of the Go runtime (waitReasonStrings in
-// runtime2.go, go1.26) that mean a goroutine has nothing to do.
-func idleReason(reason string) bool {
-	switch reason {
-	case "force gc (idle)", "GC worker (idle)", "GC sweep wait", "GC scavenge wait", "finalizer wait", "cleanup wait":
-		return true
-	}
-	return false
-}
-
-// idlePlace knows functions in which a goroutine waits for work from outside.
-// Waiting for the network alone is not idle: it may be the very hang.
-func idlePlace(function string) bool {
-	switch function {
-	case "internal/poll.(*FD).Accept", "os/signal.signal_recv", "os/signal.loop":
-		return true
-	}
-	return false
 }
 
 func (p *page) group(g snapshot.Group) {
