@@ -139,9 +139,13 @@ func (j *job) begin(then func(error)) {
 		return
 	}
 	subject := store.Subject{Service: j.incident.Service, Instance: j.incident.Instance, PID: j.pid, Cause: j.incident.Cause, Sentence: j.verdict}
+	ended := j.released
 	go func() {
 		w, err := s.store.Begin(subject, j.incident.Time)
 		if err == nil {
+			if ended { // it has ended: what it said last is all but here
+				j.settle()
+			}
 			j.keepOutput(w.Dir())
 		}
 		s.post(func() {

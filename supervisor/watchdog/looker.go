@@ -223,6 +223,14 @@ func (l *Looker) frozen(pid int, state byte, cgroup string) string {
 	if at := l.read.wchan(pid, pid); frozenAt(state, at) {
 		return "in the kernel, at " + at
 	}
+	if state != 'D' {
+		return ""
+	}
+	// The freezer of cgroup v1 lets a thread that may be frozen where it waits stay
+	// there (TASK_FROZEN, since Linux 6.1): the place does not tell.
+	if dir := l.read.oldFreezer(pid); dir != "" && l.read.word(dir+"/freezer.state") == "FROZEN" {
+		return "by freezer.state of " + dir
+	}
 	return ""
 }
 

@@ -112,6 +112,17 @@ func (r *reader) group(pid int) string {
 	return ""
 }
 
+// oldFreezer is the directory of the cgroup v1 freezer group of a process, where it
+// is usually mounted; "" when there is none.
+func (r *reader) oldFreezer(pid int) string {
+	for line := range bytes.Lines(r.file(procDir(pid) + "/cgroup")) {
+		if _, path, ok := bytes.Cut(line, []byte(":freezer:")); ok {
+			return "/sys/fs/cgroup/freezer" + string(bytes.TrimRight(path, "\n"))
+		}
+	}
+	return ""
+}
+
 // threads reads the living threads of a process, MaxLooked at most, and for all
 // of them, or only for those that wait in D, schedstat.
 func (r *reader) threads(pid int, delays bool) map[int]thread {

@@ -99,7 +99,7 @@ func TestFrozenByTheOldFreezer(t *testing.T) {
 	await(t, l, s.pid(), "", "")
 	put(t, filepath.Join(dir, "freezer.state"), "FROZEN")
 	t.Cleanup(func() { _ = write(filepath.Join(dir, "freezer.state"), "THAWED") })
-	await(t, l, s.pid(), "", "frozen", "__refrigerator")
+	await(t, l, s.pid(), "", "frozen")
 	put(t, filepath.Join(dir, "freezer.state"), "THAWED")
 	await(t, l, s.pid(), "", "")
 }
