@@ -67,6 +67,6 @@ func FuzzViews(f *testing.F) {
 		view.Compare(&st, &st)
 		var samples snapshot.Samples
 		_ = json.Unmarshal(text, &samples)
-		view.Timeline(&snapshot.Incident{}, nil, &samples)
+		view.Timeline(&snapshot.Incident{}, nil, &samples, text)
 	})
 }

@@ -52,7 +52,7 @@ func (s *Server) incidentRoutes(on func(method, pattern string, h http.HandlerFu
 		return view.Flame(c.full.Stacks, r.FormValue("idle") == "1"), nil
 	})
 	get("/timeline", func(c *incidentCase, _ *http.Request) (any, error) {
-		return view.Timeline(&c.full.Incident, c.full.Timeline, c.samples), nil
+		return view.Timeline(&c.full.Incident, c.full.Timeline, c.samples, c.full.Output), nil
 	})
 	get("/process", func(c *incidentCase, _ *http.Request) (any, error) { return orNone(c.full.Process, "process") })
 	get("/world", func(c *incidentCase, _ *http.Request) (any, error) { return orNone(c.world, "world") })

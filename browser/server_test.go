@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vigil-supervisor/vigil/browser/api"
+	"github.com/vigil-supervisor/vigil/browser/view"
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
@@ -354,5 +355,31 @@ func TestReadOnly(t *testing.T) {
 		if n := get[api.Now](r, "now"); n.Why == "" {
 			t.Errorf("%+v", n)
 		}
+	}
+}
+
+// What was said stands on the axis, at its time before the verdict.
+func TestTimelineHasOutput(t *testing.T) {
+	zero := time.Date(2026, 11, 25, 13, 0, 10, 0, time.UTC)
+	var text strings.Builder
+	text.WriteString("no time here\n")
+	for n := range 600 {
+		fmt.Fprintf(&text, "2026-11-25T13:00:%02d.500Z stdout line %d\n", n%10, n)
+	}
+	got := view.Timeline(&snapshot.Incident{Time: zero}, []snapshot.Moment{{Time: zero, Kind: "verdict", Text: "hang"}}, nil, []byte(text.String()))
+	output := 0
+	for n, m := range got.Moments {
+		if n > 0 && m.At < got.Moments[n-1].At {
+			t.Fatalf("%v after %v", m, got.Moments[n-1])
+		}
+		if m.Kind == "output" {
+			output++
+			if m.At < -9.5 || m.At > 0 || !strings.HasPrefix(m.Text, "stdout line ") {
+				t.Errorf("%+v", m)
+			}
+		}
+	}
+	if output != 500 || len(got.Moments) != 501 {
+		t.Errorf("%d lines of %d", output, len(got.Moments))
 	}
 }

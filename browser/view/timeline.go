@@ -1,7 +1,10 @@
 package view
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +15,8 @@ import (
 // maxPoints bounds a series; more samples are thinned out evenly.
 const maxPoints = 2000
 
-// Timeline puts samples and moments on one axis.
-func Timeline(i *snapshot.Incident, moments []snapshot.Moment, samples *snapshot.Samples) api.Timeline {
+// Timeline puts samples, moments and lines of output on one axis.
+func Timeline(i *snapshot.Incident, moments []snapshot.Moment, samples *snapshot.Samples, output []byte) api.Timeline {
 	out := api.Timeline{
 		Zero: i.Time, Moments: []api.Moment{}, Series: []api.Series{}, At: []float64{}, Spans: []api.Span{},
 		Activities: []api.ActivitySeries{}, Problems: []string{},
@@ -27,6 +30,8 @@ func Timeline(i *snapshot.Incident, moments []snapshot.Moment, samples *snapshot
 		out.Moments = append(out.Moments, api.Moment{At: a.of(m.Boot, m.Time), Kind: m.Kind, Text: m.Text})
 	}
 	out.Spans = states(out.Moments)
+	out.Moments = append(out.Moments, said(output, i.Time)...)
+	slices.SortStableFunc(out.Moments, func(a, b api.Moment) int { return cmp.Compare(a.At, b.At) })
 	switch err := check(samples); {
 	case samples == nil:
 		out.Problems = append(out.Problems, "There are no samples of the time before: the recorder was off, or the service too young.")
@@ -37,6 +42,22 @@ func Timeline(i *snapshot.Incident, moments []snapshot.Moment, samples *snapshot
 	}
 	out.From, out.To = extent(&out)
 	return out
+}
+
+// maxSaid is how many lines of output a timeline has, the last ones.
+const maxSaid = 500
+
+// said makes moments of the last lines of output, by the time before each of them.
+func said(output []byte, zero time.Time) (list []api.Moment) {
+	for line := range bytes.Lines(output) {
+		stamp, text, ok := strings.Cut(strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD"), " ")
+		at, err := time.Parse(time.RFC3339, stamp)
+		if !ok || err != nil {
+			continue
+		}
+		list = append(list, api.Moment{At: at.Sub(zero).Seconds(), Kind: "output", Text: text[:min(len(text), maxLine)]})
+	}
+	return list[max(0, len(list)-maxSaid):]
 }
 
 // axis turns times into seconds from the verdict: by CLOCK_BOOTTIME when the
