@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 
@@ -63,10 +64,30 @@ func (s *Server) incidentRoutes(on func(method, pattern string, h http.HandlerFu
 		if err != nil {
 			return nil, err
 		}
-		return view.Output(c.full.Output, r.FormValue("q"), offset, limit), nil
+		q := view.OutputQuery{Text: r.FormValue("q"), Offset: offset, Limit: limit}
+		if q.From, err = secondsOf(r, "from"); err == nil {
+			q.To, err = secondsOf(r, "to")
+		}
+		if err != nil {
+			return nil, err
+		}
+		return view.Output(c.full.Output, c.full.Incident.Time, q), nil
 	})
 	get("/compare", func(c *incidentCase, r *http.Request) (any, error) { return s.compare(c, r.FormValue("with")) })
 	on("GET", "incidents/{id}/export", s.export)
+}
+
+// secondsOf is a time from the verdict; nil when none is given.
+func secondsOf(r *http.Request, name string) (*float64, error) {
+	text := r.FormValue(name)
+	if text == "" {
+		return nil, nil
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(v) {
+		return nil, badRequest("%s is in seconds from the verdict, not %q", name, cut(text))
+	}
+	return &v, nil
 }
 
 // context is what the views know of an incident beyond its stacks.

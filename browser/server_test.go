@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -382,4 +383,76 @@ func TestTimelineHasOutput(t *testing.T) {
 	if output != 500 || len(got.Moments) != 501 {
 		t.Errorf("%d lines of %d", output, len(got.Moments))
 	}
+}
+
+// Each sign of life has a lane, a silence lasts from when it was seen last.
+func TestTimelineHasALaneForEachSign(t *testing.T) {
+	zero := time.Date(2026, 11, 25, 13, 0, 10, 0, time.UTC)
+	samples := &snapshot.Samples{Every: 1, PressureOf: "service", SignsLeftOut: 3}
+	const n = 10
+	for i := range n {
+		boot := time.Duration(i) * time.Second
+		samples.Add(boot, zero.Add(boot-9*time.Second))
+		samples.CPU, samples.Memory, samples.Threads, samples.Files = append(samples.CPU, 0), append(samples.Memory, 0), append(samples.Threads, 0), append(samples.Files, 0)
+		samples.Measured, samples.Beats, samples.Silence = append(samples.Measured, false), append(samples.Beats, 0), append(samples.Silence, 0)
+		samples.Lines, samples.Bytes, samples.State, samples.Probes = append(samples.Lines, 0), append(samples.Bytes, 0), append(samples.State, "running"), append(samples.Probes, "")
+		samples.PressureCPU, samples.PressureMemory, samples.PressureIO = append(samples.PressureCPU, 0.5), append(samples.PressureMemory, 0), append(samples.PressureIO, 1)
+		samples.Pressured = append(samples.Pressured, i%2 == 0)
+	}
+	samples.Signs = []snapshot.SignSamples{
+		{Kind: "heartbeat", Name: "heartbeat", Marks: "oooooooooo"},
+		{Kind: "activity", Name: "accept", Marks: "oo.xxo.xxx"},
+		{Kind: "activity", Name: "cut", Marks: "o"},
+	}
+	got := view.Timeline(&snapshot.Incident{Time: zero}, []snapshot.Moment{{Time: zero, Boot: 9 * time.Second, Kind: "verdict", Text: "hang"}}, samples, nil)
+	if len(got.Activities) != 2 || got.Activities[0].Name != "heartbeat" || len(got.Activities[0].Beats) != n || len(got.Activities[0].Gaps) != 0 {
+		t.Fatalf("%+v", got.Activities)
+	}
+	accept := got.Activities[1]
+	want := []api.Span{{From: -8, To: -5, Kind: "silence", Text: "missed for 3 s"}, {From: -4, To: 0, Kind: "silence", Text: "missed for 4 s"}}
+	if accept.Name != "activity accept" || len(accept.Beats) != 3 || !slices.Equal(accept.Gaps, want) {
+		t.Errorf("%+v", accept)
+	}
+	var names []string
+	for _, s := range got.Series {
+		names = append(names, s.Name)
+		if s.Name == "processor pressure" && (*s.Values[0] != 0.5 || s.Values[1] != nil) {
+			t.Errorf("%+v", s)
+		}
+	}
+	if !slices.Contains(names, "disk pressure") {
+		t.Errorf("series %q", names)
+	}
+	if text := strings.Join(got.Problems, " "); !strings.Contains(text, "3 further signs") || !strings.Contains(text, "marks") {
+		t.Errorf("problems %q", text)
+	}
+	samples.Pressured = samples.Pressured[1:]
+	if got := view.Timeline(&snapshot.Incident{Time: zero}, nil, samples, nil); len(got.Series) != 0 || len(got.Problems) != 1 {
+		t.Errorf("columns that differ in length: %q", got.Problems)
+	}
+}
+
+func TestOutputOfATime(t *testing.T) {
+	r := newRig(t, nil)
+	i := r.incident("web", deadlock(0), nil)
+	text := "before any\n"
+	for n := range 5 {
+		text += i.Time.Add(time.Duration(n-4)*time.Second).Format(time.RFC3339Nano) + fmt.Sprintf(" stdout line %d\n", n)
+	}
+	text += "no time of its own\n"
+	if err := os.WriteFile(filepath.Join(r.root, i.ID, snapshot.FileOutput), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		query []string
+		want  int
+	}{
+		{nil, 7}, {[]string{"from", "-2.5"}, 4}, {[]string{"from", "-2.5", "to", "-0.5"}, 2}, {[]string{"to", "-3.5"}, 1}, {[]string{"from", "-2.5", "q", "stdout"}, 3},
+	} {
+		got := get[api.Output](r, "incidents/"+i.ID+"/output", c.query...)
+		if got.Total != c.want || len(got.Lines) != c.want || got.All != 7 {
+			t.Errorf("%q: %d of %d lines: %+v", c.query, got.Total, got.All, got.Lines)
+		}
+	}
+	r.refuses("GET", api.Prefix+"incidents/"+i.ID+"/output?from=soon", "", http.StatusBadRequest, nil)
 }

@@ -14,7 +14,16 @@ type Samples struct {
 	Threads []uint64        `json:"threads"`
 	Files   []uint64        `json:"descriptors"`
 	// Measured says whether the four columns above could be read.
-	Measured []bool    `json:"measured"`
+	Measured []bool `json:"measured"`
+	// The share of time since the measurement before, from 0 to 1, in which some
+	// task stood still for want of a processor, of memory or of a disk.
+	PressureCPU    []float64 `json:"pressure_cpu"`
+	PressureMemory []float64 `json:"pressure_memory"`
+	PressureIO     []float64 `json:"pressure_io"`
+	// Pressured says whether the three columns above could be read.
+	Pressured  []bool `json:"pressured"`
+	PressureOf string `json:"pressure_of"` // whose it is: "service" (its cgroup) or "machine"
+
 	Beats    []uint64  `json:"beats"`
 	Silence  []Seconds `json:"silence_seconds"` // of the sign that is silent longest
 	Lines    []uint64  `json:"output_lines"`
@@ -24,7 +33,25 @@ type Samples struct {
 	Restarts []uint16  `json:"restarts"`
 	Signals  []uint16  `json:"signals"`
 	Gaps     []Gap     `json:"gaps"`
+
+	Signs        []SignSamples `json:"signs"`
+	SignsLeftOut int           `json:"signs_left_out,omitempty"` // there were more than are told apart
 }
+
+// SignSamples is how one sign of life stood: one of the Mark bytes for each
+// sample.
+type SignSamples struct {
+	Kind  string `json:"kind"` // "heartbeat", "activity", "thread", "probe", ...
+	Name  string `json:"name"`
+	Marks string `json:"marks"`
+}
+
+// What a sign was in one second.
+const (
+	MarkQuiet = '.' // neither seen nor late
+	MarkSeen  = 'o' // it was seen
+	MarkLate  = 'x' // it was not seen, and is judged late
+)
 
 // Gap is a time of which there are no samples.
 type Gap struct {

@@ -23,13 +23,17 @@ const measureEvery = 10
 
 // recording is the flight recorder of all services. The loop owns it.
 type recording struct {
-	memory *recorder.Memory // nil: nothing is recorded
-	next   time.Duration    // CLOCK_BOOTTIME, a whole second
+	memory   *recorder.Memory // nil: nothing is recorded
+	next     time.Duration    // CLOCK_BOOTTIME, a whole second
+	machine  *recorder.Stalls
+	pressure recorder.Pressure // on the machine, since the second before
 }
 
 // recorded is what was last seen of one service.
 type recorded struct {
 	process  *recorder.Process // nil: none is measured
+	stalls   *recorder.Stalls  // of its cgroup; nil: the machine's stand for it
+	signs    recordedSigns
 	instance uint64
 	at       time.Duration // of the sample before
 	notified uint64
@@ -52,7 +56,7 @@ func (s *Supervisor) takeSamples(f *os.File) {
 		s.log.Warn("nothing is recorded of services", zap.Error(err))
 		return
 	}
-	s.recording = recording{memory: m, next: clock.Boot().Truncate(time.Second) + time.Second}
+	s.recording = recording{memory: m, machine: recorder.OfMachine(), next: clock.Boot().Truncate(time.Second) + time.Second}
 }
 
 func openSamples(f *os.File) (*recorder.Memory, error) {
@@ -74,13 +78,18 @@ func (s *Supervisor) record(now time.Duration) {
 	}
 	r.next = now.Truncate(time.Second) + time.Second
 	second := uint32(now / time.Second)
+	r.pressure = r.machine.Measure(now)
 	for i, name := range s.names {
 		v := s.services[name]
 		if !v.cfg.Capture.Recorder {
 			continue
 		}
 		turn := (int(second)+i)%measureEvery == 0
-		if err := r.memory.Put(name, v.sample(now, turn)); err != nil && !v.unrecorded {
+		err := r.memory.Claim(name)
+		if err == nil {
+			err = r.memory.Put(name, v.sample(now, turn))
+		}
+		if err != nil && !v.unrecorded {
 			v.unrecorded = true
 			s.log.Warn("it is not recorded", zap.String("service", name), zap.Error(err))
 		}
@@ -97,13 +106,14 @@ func (v *service) sample(now time.Duration, turn bool) recorder.Sample {
 		out.Beats, out.Lines, out.Bytes = since(v.notified, r.notified), since(lines, r.lines), since(bytes, r.bytes)
 		out.Restarts = uint8(min(since(restarts, r.restarts), 15))
 		out.Signals = v.signalsSince(r.at)
-	}
-	if sign := v.watch.beats.Get(heartbeatSign); sign != nil {
-		out.Silence = now - sign.Last()
+		v.recordSigns(&out, now, now-r.at)
 	}
 	r.at, r.notified, r.lines, r.bytes, r.restarts = now, v.notified, lines, bytes, restarts
 	if turn || v.life.State != lifecycle.Running {
 		v.measure(&out)
+	}
+	if r.stalls == nil {
+		out.Pressure = v.s.recording.pressure
 	}
 	return out
 }
@@ -122,7 +132,10 @@ func (v *service) measure(out *recorder.Sample) {
 		if err != nil {
 			return // it has just ended
 		}
-		r.process, r.instance = p, v.started.Instance
+		r.process, r.instance, r.stalls = p, v.started.Instance, stallsOf(v.started.Cgroup)
+	}
+	if r.stalls != nil {
+		out.Pressure = r.stalls.Measure(clock.Boot())
 	}
 	if err := r.process.Measure(out); err != nil {
 		r.process.Close()
@@ -172,7 +185,14 @@ func (s *Supervisor) samplesOf(service string) *snapshot.Samples {
 	if len(list) == 0 {
 		return nil
 	}
-	out := &snapshot.Samples{Every: 1, Gaps: []snapshot.Gap{}}
+	out := &snapshot.Samples{Every: 1, Gaps: []snapshot.Gap{}, PressureOf: "machine"}
+	if v := s.services[service]; v != nil {
+		out.SignsLeftOut = v.recorded.signs.leftOut
+		if v.recorded.stalls != nil {
+			out.PressureOf = "service"
+		}
+	}
+	out.Signs = signSamples(s.recording.memory.Signs(service), list)
 	for i, p := range list {
 		at := time.Duration(p.Second) * time.Second
 		if i > 0 && p.Second-list[i-1].Second > 1 {
@@ -185,6 +205,10 @@ func (s *Supervisor) samplesOf(service string) *snapshot.Samples {
 		out.Threads = append(out.Threads, p.Threads)
 		out.Files = append(out.Files, p.Files)
 		out.Measured = append(out.Measured, p.Measured)
+		out.PressureCPU = append(out.PressureCPU, p.Pressure.CPU)
+		out.PressureMemory = append(out.PressureMemory, p.Pressure.Memory)
+		out.PressureIO = append(out.PressureIO, p.Pressure.IO)
+		out.Pressured = append(out.Pressured, p.Pressure.Known)
 		out.Beats = append(out.Beats, p.Beats)
 		out.Silence = append(out.Silence, snapshot.SecondsOf(p.Silence))
 		out.Lines = append(out.Lines, p.Lines)

@@ -3,6 +3,7 @@ package supervisor_test
 import (
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,12 @@ func TestSamplesOutliveTheSupervisor(t *testing.T) {
 	n, before := len(s.Boot), false
 	for i := range s.State {
 		before = before || s.State[i] == "running" && s.Time[i].Before(killed)
+	}
+	if len(s.Signs) == 0 || s.Signs[0].Kind != "heartbeat" || len(s.Signs[0].Marks) != n || !strings.Contains(s.Signs[0].Marks, "o") {
+		t.Errorf("signs of %d samples: %+v", n, s.Signs)
+	}
+	if len(s.Pressured) != n || len(s.PressureIO) != n || s.PressureOf == "" {
+		t.Errorf("pressure of %d samples: %v", n, s.Pressured)
 	}
 	if n < 2 || len(s.CPU) != n || len(s.State) != n || len(s.Signals) != n || !before {
 		t.Errorf("%d samples: %s", n, b)

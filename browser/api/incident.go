@@ -161,16 +161,17 @@ type Normal struct {
 
 // Output is what the instance wrote last.
 type Output struct {
-	Lines    []OutputLine `json:"lines"`    // from offset, at most limit (default 1000)
-	Total    int          `json:"total"`    // lines that match
+	Lines    []OutputLine `json:"lines"`    // those that match, from offset, at most limit (default 1000)
+	Total    int          `json:"total"`    // lines that match the text and the time
 	All      int          `json:"all"`      // lines
 	Problems []string     `json:"problems"` // cut, missing
 }
 
 // OutputLine is one line.
 type OutputLine struct {
-	Number int    `json:"number"`
-	Text   string `json:"text"`
+	Number int      `json:"number"`
+	Text   string   `json:"text"`
+	At     *float64 `json:"at,omitempty"` // seconds from the verdict; of a line without a time, none
 }
 
 // Compare holds two readings side by side.
@@ -213,8 +214,8 @@ type Moment struct {
 
 // Series is one measured value over Timeline.At; null where it was not measured.
 type Series struct {
-	Name   string     `json:"name"` // "processor", "memory", "threads", "descriptors", "beats", "silence", "output lines", "output bytes"
-	Unit   string     `json:"unit"` // "cores", "bytes", "", "per second", "seconds"
+	Name   string     `json:"name"` // "processor", "memory", "threads", "descriptors", "beats", "silence", "output lines", "output bytes", "processor pressure", ...
+	Unit   string     `json:"unit"` // "cores", "bytes", "", "per second", "seconds", "share" (from 0 to 1)
 	Values []*float64 `json:"values"`
 }
 
@@ -226,11 +227,12 @@ type Span struct {
 	Text string  `json:"text"`
 }
 
-// ActivitySeries is the beats of one activity, from the timeline's moments.
+// ActivitySeries is one sign of life: the seconds in which it was seen, and the
+// times for which it was missed.
 type ActivitySeries struct {
-	Name  string    `json:"name"`
+	Name  string    `json:"name"` // its kind and its name
 	Beats []float64 `json:"beats"`
-	Gaps  []Span    `json:"gaps"` // longer than its limit
+	Gaps  []Span    `json:"gaps"` // from when it was seen last until it was seen again, where it was judged late
 }
 
 // Flame is a tree of frames, outermost first, by count. Small nodes are merged

@@ -50,12 +50,10 @@ const maxSaid = 500
 // said makes moments of the last lines of output, by the time before each of them.
 func said(output []byte, zero time.Time) (list []api.Moment) {
 	for line := range bytes.Lines(output) {
-		stamp, text, ok := strings.Cut(strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD"), " ")
-		at, err := time.Parse(time.RFC3339, stamp)
-		if !ok || err != nil {
-			continue
+		at, text, ok := stamped(strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD"), zero)
+		if ok {
+			list = append(list, api.Moment{At: at, Kind: "output", Text: text[:min(len(text), maxLine)]})
 		}
-		list = append(list, api.Moment{At: at.Sub(zero).Seconds(), Kind: "output", Text: text[:min(len(text), maxLine)]})
 	}
 	return list[max(0, len(list)-maxSaid):]
 }
@@ -119,6 +117,11 @@ func check(s *snapshot.Samples) string {
 			return "The samples cannot be shown: their columns differ in length."
 		}
 	}
+	for _, l := range []int{len(s.PressureMemory), len(s.PressureIO), len(s.Pressured)} {
+		if l != len(s.PressureCPU) || l != 0 && l != n { // earlier versions kept none
+			return "The samples cannot be shown: their columns of pressure differ in length."
+		}
+	}
 	return ""
 }
 
@@ -128,7 +131,7 @@ type timeline api.Timeline
 // column is one of the samples' columns.
 type column struct {
 	name, unit string
-	measured   bool // null where /proc was not read
+	measured   []bool // null where it was not; nil: it always was
 	value      func(i int, seconds float64) float64
 }
 
@@ -139,15 +142,16 @@ func (t *timeline) sample(s *snapshot.Samples, a axis) {
 		every = 1
 	}
 	columns := []column{
-		{"processor", "cores", true, func(i int, seconds float64) float64 { return float64(s.CPU[i]) / seconds }},
-		{"memory", "bytes", true, func(i int, _ float64) float64 { return float64(s.Memory[i]) }},
-		{"threads", "", true, func(i int, _ float64) float64 { return float64(s.Threads[i]) }},
-		{"descriptors", "", true, func(i int, _ float64) float64 { return float64(s.Files[i]) }},
-		{"beats", "per second", false, func(i int, seconds float64) float64 { return float64(s.Beats[i]) / seconds }},
-		{"silence", "seconds", false, func(i int, _ float64) float64 { return float64(s.Silence[i]) }},
-		{"output lines", "per second", false, func(i int, seconds float64) float64 { return float64(s.Lines[i]) / seconds }},
-		{"output bytes", "per second", false, func(i int, seconds float64) float64 { return float64(s.Bytes[i]) / seconds }},
+		{"processor", "cores", s.Measured, func(i int, seconds float64) float64 { return float64(s.CPU[i]) / seconds }},
+		{"memory", "bytes", s.Measured, func(i int, _ float64) float64 { return float64(s.Memory[i]) }},
+		{"threads", "", s.Measured, func(i int, _ float64) float64 { return float64(s.Threads[i]) }},
+		{"descriptors", "", s.Measured, func(i int, _ float64) float64 { return float64(s.Files[i]) }},
+		{"beats", "per second", nil, func(i int, seconds float64) float64 { return float64(s.Beats[i]) / seconds }},
+		{"silence", "seconds", nil, func(i int, _ float64) float64 { return float64(s.Silence[i]) }},
+		{"output lines", "per second", nil, func(i int, seconds float64) float64 { return float64(s.Lines[i]) / seconds }},
+		{"output bytes", "per second", nil, func(i int, seconds float64) float64 { return float64(s.Bytes[i]) / seconds }},
 	}
+	columns = append(columns, pressures(s)...)
 	step := (len(s.Boot) + maxPoints - 1) / maxPoints
 	if step > 1 {
 		t.Problems = append(t.Problems, fmt.Sprintf("One of %d samples is shown.", step))
@@ -171,7 +175,7 @@ func (t *timeline) sample(s *snapshot.Samples, a axis) {
 	for _, c := range columns {
 		series := api.Series{Name: c.name, Unit: c.unit, Values: make([]*float64, len(at))}
 		for n, i := range at {
-			if c.measured && !s.Measured[i] {
+			if c.measured != nil && !c.measured[i] {
 				continue
 			}
 			length := every
@@ -191,7 +195,31 @@ func (t *timeline) sample(s *snapshot.Samples, a axis) {
 		t.Spans = append(t.Spans, api.Span{From: a.of(g.After, time.Time{}), To: a.of(g.Before, time.Time{}), Kind: "gap", Text: why})
 	}
 	t.probes(s, a)
-	t.beats(s, a, every)
+	t.signs(s, a)
+	if len(s.Signs) == 0 {
+		t.beats(s, a, every)
+	}
+	if s.SignsLeftOut > 0 {
+		t.Problems = append(t.Problems, fmt.Sprintf("%d further signs of life were not recorded: the recorder tells %d apart.", s.SignsLeftOut, len(s.Signs)))
+	}
+}
+
+// pressures are the columns of an incident that has them.
+func pressures(s *snapshot.Samples) (list []column) {
+	if len(s.Pressured) == 0 {
+		return nil
+	}
+	whose := " of the machine"
+	if s.PressureOf == "service" {
+		whose = ""
+	}
+	add := func(name string, values []float64) {
+		list = append(list, column{name + " pressure" + whose, "share", s.Pressured, func(i int, _ float64) float64 { return values[i] }})
+	}
+	add("processor", s.PressureCPU)
+	add("memory", s.PressureMemory)
+	add("disk", s.PressureIO)
+	return list
 }
 
 // probes makes spans of the times in which a probe failed.
@@ -210,7 +238,42 @@ func (t *timeline) probes(s *snapshot.Samples, a axis) {
 	}
 }
 
-// beats makes one lane of the seconds with beats, and its gaps.
+// maxLanes bounds what a file can ask for.
+const maxLanes = 64
+
+// signs makes a lane of each sign of life.
+func (t *timeline) signs(s *snapshot.Samples, a axis) {
+	for _, sign := range s.Signs[:min(len(s.Signs), maxLanes)] {
+		if len(sign.Marks) != len(s.Boot) || len(s.Boot) == 0 {
+			t.Problems = append(t.Problems, "A sign of life cannot be shown: its marks are not as many as the samples.")
+			continue
+		}
+		lane := api.ActivitySeries{Name: sign.Kind, Beats: []float64{}, Gaps: []api.Span{}}
+		if sign.Name != sign.Kind {
+			lane.Name += " " + sign.Name
+		}
+		var open *api.Span // of a silence that was judged late
+		seen := a.of(s.Boot[0], s.Time[0])
+		for i := range s.Boot {
+			at := a.of(s.Boot[i], s.Time[i])
+			switch {
+			case sign.Marks[i] == snapshot.MarkSeen:
+				lane.Beats = append(lane.Beats, at)
+				seen, open = at, nil
+			case sign.Marks[i] == snapshot.MarkLate && open == nil:
+				lane.Gaps = append(lane.Gaps, api.Span{From: seen, Kind: "silence"})
+				open = &lane.Gaps[len(lane.Gaps)-1]
+				fallthrough
+			case sign.Marks[i] == snapshot.MarkLate:
+				open.To, open.Text = at, fmt.Sprintf("missed for %.0f s", at-open.From)
+			}
+		}
+		t.Activities = append(t.Activities, lane)
+	}
+}
+
+// beats makes one lane of the seconds with beats, and its gaps, for incidents of
+// versions that did not tell signs apart.
 func (t *timeline) beats(s *snapshot.Samples, a axis, every float64) {
 	lane := api.ActivitySeries{Name: "beats", Beats: []float64{}, Gaps: []api.Span{}}
 	for i := range s.Beats {

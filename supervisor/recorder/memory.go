@@ -69,16 +69,21 @@ func Open(f *os.File) (*Memory, error) {
 // File is what a successor opens.
 func (m *Memory) File() *os.File { return m.f }
 
+// Claim gives the service a slot, unless it has one.
+func (m *Memory) Claim(service string) error {
+	if _, ok := m.names[service]; ok {
+		return nil
+	}
+	_, err := m.take(service)
+	return err
+}
+
 // Put keeps a sample of a service, which gets a slot with its first.
 func (m *Memory) Put(service string, s Sample) error {
-	i, ok := m.names[service]
-	if !ok {
-		var err error
-		if i, err = m.take(service); err != nil {
-			return err
-		}
+	if err := m.Claim(service); err != nil {
+		return err
 	}
-	put(m.slots[i], s)
+	put(m.slots[m.names[service]], s)
 	return nil
 }
 
@@ -89,6 +94,25 @@ func (m *Memory) Samples(service string, now uint32) []Sample {
 		return nil
 	}
 	return samples(m.slots[i], now)
+}
+
+// Signs are the names of the service's signs, by the bits of Seen and Late; ""
+// where a bit is free.
+func (m *Memory) Signs(service string) (names [MaxSigns]string) {
+	if i, ok := m.names[service]; ok {
+		for bit := range names {
+			names[bit] = signName(m.slots[i], bit)
+		}
+	}
+	return names
+}
+
+// NameSign gives a bit of the service's samples, which exist, to a sign. Its name
+// is cut to MaxSignName.
+func (m *Memory) NameSign(service string, bit int, name string) {
+	if i, ok := m.names[service]; ok && bit >= 0 && bit < MaxSigns {
+		nameSign(m.slots[i], bit, name[:min(len(name), MaxSignName)])
+	}
 }
 
 // Forget gives the service's slot to whoever comes next.

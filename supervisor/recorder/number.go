@@ -30,3 +30,25 @@ func unpack(c uint16) uint64 {
 	}
 	return (mantissa | 1<<mantissaBits) << (exponent - 1)
 }
+
+// A short number is packed into 8 bits: 4 bits of exponent, 4 of mantissa. Values
+// below 16 are exact, greater ones are rounded down by less than 1/16 of
+// themselves, and what is above maxShort becomes maxShort.
+const maxShort = uint64(31) << 14
+
+func packShort(n uint64) uint8 {
+	if n < 16 {
+		return uint8(n)
+	}
+	n = min(n, maxShort)
+	shift := bits.Len64(n) - 5
+	return uint8(shift+1)<<4 | uint8(n>>shift)&15
+}
+
+func unpackShort(c uint8) uint64 {
+	exponent, mantissa := c>>4, uint64(c&15)
+	if exponent == 0 {
+		return mantissa
+	}
+	return (mantissa | 16) << (exponent - 1)
+}

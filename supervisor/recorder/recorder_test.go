@@ -1,8 +1,10 @@
 package recorder
 
 import (
+	"math"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,10 +28,84 @@ func TestNumberIsExactBelow2048AndNearAbove(t *testing.T) {
 	}
 }
 
+func TestShortNumberIsExactBelow16AndNearAbove(t *testing.T) {
+	for _, n := range []uint64{0, 1, 15, 16, 17, 31, 32, 33, 1000, 100_000, maxShort - 1, maxShort} {
+		if got := unpackShort(packShort(n)); got > n || n-got > n/16 || (n < 16 && got != n) {
+			t.Errorf("%d became %d", n, got)
+		}
+	}
+	if got := unpackShort(packShort(1 << 63)); got != maxShort {
+		t.Errorf("what is too great became %d, want %d", got, maxShort)
+	}
+	for c := range 1 << 8 {
+		if back := packShort(unpackShort(uint8(c))); back != uint8(c) {
+			t.Fatalf("%#x became %#x", c, back)
+		}
+	}
+}
+
+func TestPressureIsKeptInSteps(t *testing.T) {
+	for _, f := range []float64{-1, 0, 0.001, 0.01, 0.1, 0.5, 0.999, 1, 2, math.NaN()} {
+		got := unpackPressure(Pressure{true, f, 0, 0}.pack())
+		want := min(max(f, 0), 1)
+		if math.IsNaN(f) {
+			want = 0
+		}
+		// A step is 1/31 of the root, and the nearest is taken.
+		if d := math.Abs(math.Sqrt(got.CPU) - math.Sqrt(want)); !got.Known || d > 0.5/31+1e-9 {
+			t.Errorf("%v became %v", f, got.CPU)
+		}
+	}
+	if got := unpackPressure((Pressure{CPU: 1}).pack()); got != (Pressure{}) {
+		t.Errorf("what is not known became %+v", got)
+	}
+}
+
+func TestABitOfAnotherSignHasNoPast(t *testing.T) {
+	m, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	m.NameSign("web", 0, "nobody")
+	if got := m.Signs("web"); got != [MaxSigns]string{} {
+		t.Errorf("a service without a slot has signs %q", got)
+	}
+	if err := m.Put("web", full(1000)); err != nil {
+		t.Fatal(err)
+	}
+	m.NameSign("web", 1, "heartbeat heartbeat")
+	m.NameSign("web", 7, "activity "+strings.Repeat("a", 80))
+	m.NameSign("web", 8, "out of range")
+	names := m.Signs("web")
+	if names[1] != "heartbeat heartbeat" || names[0] != "" || len(names[7]) != MaxSignName {
+		t.Errorf("signs %q", names)
+	}
+	if got := m.Samples("web", 1000)[0]; got.Seen != 1 || got.Late != 0 {
+		t.Errorf("seen %b, late %b: want what was bit 7 gone, the others kept", got.Seen, got.Late)
+	}
+}
+
+func TestStallsOfTheMachine(t *testing.T) {
+	s := OfMachine()
+	if _, err := os.ReadFile("/proc/pressure/cpu"); err != nil {
+		t.Skipf("this kernel tells no pressure: %v", err)
+	}
+	for _, now := range []time.Duration{time.Second, 2 * time.Second, 2 * time.Second} {
+		if p := s.Measure(now); !p.Known || !(p.CPU >= 0 && p.CPU <= 1) {
+			t.Errorf("at %s %+v", now, p)
+		}
+	}
+	if p := OfCgroup(t.TempDir()).Measure(0); p.Known {
+		t.Errorf("of no cgroup: %+v", p)
+	}
+}
+
 func full(second uint32) Sample {
 	return Sample{
-		Second: second, CPU: 730 * time.Microsecond, Memory: 1500 << 10, Threads: 7, Files: 30, Beats: 3, Silence: 400 * time.Millisecond,
-		Lines: 12, Bytes: 999, State: 5, Probes: ProbesFailed, Measured: true, Restarts: 1, Signals: 2,
+		Second: second, CPU: 730 * time.Microsecond, Memory: 1500 << 10, Threads: 7, Files: 30, Beats: 3, Silence: 150 * time.Millisecond,
+		Lines: 12, Bytes: 640, Seen: 1, Late: 128, State: 5,
+		Pressure: Pressure{true, 0, unpackShare(3), 1}, Probes: ProbesFailed, Measured: true, Restarts: 1, Signals: 2,
 	}
 }
 
@@ -95,6 +171,13 @@ func FuzzSlot(f *testing.F) {
 		name, err := slotName(b)
 		if err == nil && len(name) > MaxName {
 			t.Errorf("a name of %d bytes", len(name))
+		}
+		if len(b) == slotSize {
+			for i := range MaxSigns {
+				if n := len(signName(b, i)); n > MaxSignName {
+					t.Errorf("a sign's name of %d bytes", n)
+				}
+			}
 		}
 		list := samples(b, now)
 		if len(list) > Kept {

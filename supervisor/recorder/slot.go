@@ -14,12 +14,21 @@ const Kept = 900
 const (
 	slotSize   = 20480 // whole pages of 4096 bytes
 	headerSize = slotSize - Kept*(4+bodySize)
-	version    = 1
+	version    = 2
 	nameAt     = 8
+	signsAt    = nameAt + MaxName
+	signSize   = 64 // a byte of length, then the name
 
 	// MaxName is the longest name of a service, in bytes.
-	MaxName = headerSize - nameAt
+	MaxName = 160
+	// MaxSigns is how many signs of life a slot tells apart.
+	MaxSigns = 8
+	// MaxSignName is how much of a sign's name is kept, in bytes.
+	MaxSignName = signSize - 1
 )
+
+// The header ends with the names of the signs.
+const _ = -uint(headerSize - (signsAt + MaxSigns*signSize))
 
 var errSlot = errors.New("cannot use a slot of samples: its header is not of this version")
 
@@ -36,6 +45,30 @@ func slotName(b []byte) (string, error) {
 		return "", errSlot
 	}
 	return string(b[nameAt : nameAt+n]), nil
+}
+
+// signName is the name of a slot's sign i; "" when the bit is free.
+func signName(b []byte, i int) string {
+	at := signsAt + i*signSize
+	n := int(b[at])
+	if n > MaxSignName {
+		return ""
+	}
+	return string(b[at+1 : at+1+n])
+}
+
+// nameSign gives bit i to another sign: what was kept of the one before is
+// cleared first, so that nothing of it is taken for the other's.
+func nameSign(b []byte, i int, name string) {
+	at := signsAt + i*signSize
+	b[at] = 0
+	for n := range Kept {
+		body := b[headerSize+4*Kept+bodySize*n:]
+		body[12] &^= 1 << i
+		body[13] &^= 1 << i
+	}
+	copy(b[at+1:at+signSize], name)
+	b[at] = byte(min(len(name), MaxSignName))
 }
 
 // claim clears a slot and gives it a name; the version comes last.

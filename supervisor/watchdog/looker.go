@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/internal/psi"
 )
 
 // Bounds of one look, and of what is remembered of former ones.
@@ -165,7 +167,7 @@ func (f *Facts) compare(m, before mark) {
 	f.MajorFaults = float64(m.faults-min(before.faults, m.faults)) / f.Window.Seconds()
 	for tid, t := range m.threads {
 		if was, ok := before.threads[tid]; ok && t.start == was.start && t.delay > was.delay {
-			f.Delay = max(f.Delay, share(t.delay-was.delay, f.Window))
+			f.Delay = max(f.Delay, psi.Share(t.delay-was.delay, f.Window))
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vigil-supervisor/vigil/internal/cgroup"
+	"github.com/vigil-supervisor/vigil/internal/psi"
 )
 
 // A suspended machine is not made here: the clocks say so.
@@ -111,7 +111,7 @@ func TestUninterruptibleSinceTheLastLook(t *testing.T) {
 
 func TestShares(t *testing.T) {
 	at := func(seconds, cpu, memory, io int) totals {
-		s := func(n int) stall { return stall{total: time.Duration(n) * time.Second, avg10: .25} }
+		s := func(n int) psi.Stall { return psi.Stall{Total: time.Duration(n) * time.Second, Avg10: .25} }
 		return totals{at: time.Duration(seconds) * time.Second, known: true, cpu: s(cpu), memory: s(memory), io: s(io)}
 	}
 	for _, c := range []struct {
@@ -157,38 +157,16 @@ func TestMarksHaveAWindow(t *testing.T) {
 	}
 }
 
-func TestParsePressure(t *testing.T) {
-	const text = "some avg10=23.56 avg60=22.32 avg300=20.16 total=8011986906\nfull avg10=100.00 avg60=0.00 avg300=0.00 total=0\n"
-	if s, ok := parsePressure([]byte(text), "some"); !ok || math.Abs(s.avg10-.2356) > 1e-9 || s.total != 8011986906*time.Microsecond {
-		t.Errorf("%+v %v", s, ok)
-	}
-	if s, ok := parsePressure([]byte(text), "full"); !ok || s != (stall{avg10: 1}) {
-		t.Errorf("%+v %v", s, ok)
-	}
-	for _, bad := range []string{"", "some\n", "some avg10=101 avg60=0 avg300=0 total=1", "some avg10=NaN avg60=0 avg300=0 total=1", "some avg10=1 avg60=0 avg300=0 total=-1"} {
-		if s, ok := parsePressure([]byte(bad), "some"); ok {
-			t.Errorf("%q: %+v", bad, s)
-		}
-	}
-}
-
 func FuzzLook(f *testing.F) {
-	f.Add([]byte("some avg10=23.56 avg60=22.32 avg300=20.16 total=18446744073709551615\n"))
 	f.Add([]byte("7 (a) b) D 1 7 7 0 -1 4194560 1 0 99 0 1 2 0 0 20 0 1 0 1234 1 1"))
 	f.Add([]byte("1 18446744073709551615 3\n"))
 	f.Add([]byte("frozen 1\nTracerPid:\t7\nnr_periods 3\nnr_throttled 3\nthrottled_usec 99999999999999999999\n"))
 	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x18\x00\x0412\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, kind := range []string{"some", "full"} {
-			s, _ := parsePressure(text, kind)
-			if !(s.avg10 >= 0 && s.avg10 <= 1) || s.total < 0 {
-				t.Errorf("%+v", s)
-			}
-		}
 		if d, _ := parseRunDelay(text); d < 0 {
 			t.Error(d)
 		}
-		if n := microseconds(keyedNumber(text, "throttled_usec")); n < 0 {
+		if n := psi.Microseconds(keyedNumber(text, "throttled_usec")); n < 0 {
 			t.Error(n)
 		}
 		parseProcStat(text)

@@ -4,19 +4,15 @@ import (
 	"bytes"
 	"strconv"
 	"time"
+
+	"github.com/vigil-supervisor/vigil/internal/psi"
 )
 
 // totals are the three counters of PSI that matter.
 type totals struct {
 	at              time.Duration
 	known           bool
-	cpu, memory, io stall
-}
-
-// stall is one line of a pressure file.
-type stall struct {
-	total time.Duration
-	avg10 float64 // from 0 to 1
+	cpu, memory, io psi.Stall
 }
 
 // since is the pressure since earlier totals. Without such it is that of the
@@ -27,19 +23,12 @@ func (t totals) since(before totals) Pressure {
 	}
 	window := t.at - before.at
 	if !before.known || window <= 0 {
-		return Pressure{Known: true, CPU: t.cpu.avg10, Memory: t.memory.avg10, IO: t.io.avg10}
+		return Pressure{Known: true, CPU: t.cpu.Avg10, Memory: t.memory.Avg10, IO: t.io.Avg10}
 	}
 	return Pressure{
-		Known: true, CPU: share(t.cpu.total-before.cpu.total, window),
-		Memory: share(t.memory.total-before.memory.total, window), IO: share(t.io.total-before.io.total, window),
+		Known: true, CPU: psi.Share(t.cpu.Total-before.cpu.Total, window),
+		Memory: psi.Share(t.memory.Total-before.memory.Total, window), IO: psi.Share(t.io.Total-before.io.Total, window),
 	}
-}
-
-func share(part, whole time.Duration) float64 {
-	if whole <= 0 || part <= 0 {
-		return 0
-	}
-	return min(float64(part)/float64(whole), 1)
 }
 
 // throttle is what cpu.stat of a cgroup says of cpu.max.
@@ -55,7 +44,7 @@ func (t throttle) since(before throttle, window time.Duration) float64 {
 		return 0
 	}
 	periods := float64(t.held-before.held) / float64(t.periods-before.periods)
-	return min(periods, share(t.time-before.time, window), 1)
+	return min(periods, psi.Share(t.time-before.time, window), 1)
 }
 
 // thread is one thread as a look saw it.
@@ -97,34 +86,6 @@ func parseRunDelay(text []byte) (delay time.Duration, switches uint64) {
 		return 0, 0
 	}
 	return time.Duration(min(decimal(fields[1]), uint64(never))), decimal(fields[2])
-}
-
-// parsePressure reads the line "some" or "full" of a pressure file:
-//
-//	some avg10=0.22 avg60=0.10 avg300=0.00 total=4235
-//
-// The averages are per cent, the total is microseconds.
-func parsePressure(text []byte, kind string) (s stall, ok bool) {
-	for line := range bytes.Lines(text) {
-		fields := bytes.Fields(line)
-		if len(fields) != 5 || string(fields[0]) != kind {
-			continue
-		}
-		avg, ok1 := bytes.CutPrefix(fields[1], []byte("avg10="))
-		total, ok2 := bytes.CutPrefix(fields[4], []byte("total="))
-		percent, err1 := strconv.ParseFloat(string(avg), 64)
-		sum, err2 := strconv.ParseUint(string(total), 10, 64)
-		ok = ok1 && ok2 && err1 == nil && err2 == nil && percent >= 0 && percent <= 100
-		if !ok {
-			return stall{}, false
-		}
-		return stall{total: microseconds(sum), avg10: percent / 100}, true
-	}
-	return stall{}, false
-}
-
-func microseconds(n uint64) time.Duration {
-	return time.Duration(min(n, uint64(never/time.Microsecond))) * time.Microsecond
 }
 
 // keyedNumber finds the line "key number"; 0 if there is none.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vigil-supervisor/vigil/internal/psi"
 )
 
 // reader reads small files of the kernel into one buffer. What it returns is
@@ -53,9 +55,9 @@ func (r *reader) machine(now time.Duration) totals { return r.pressures("/proc/p
 func (r *reader) pressures(dir, suffix string, now time.Duration) totals {
 	t := totals{at: now}
 	var cpu, memory, io bool
-	t.cpu, cpu = parsePressure(r.file(dir+"/cpu"+suffix), "some")
-	t.memory, memory = parsePressure(r.file(dir+"/memory"+suffix), "full")
-	t.io, io = parsePressure(r.file(dir+"/io"+suffix), "full")
+	t.cpu, cpu = psi.Parse(r.file(dir+"/cpu"+suffix), psi.Some)
+	t.memory, memory = psi.Parse(r.file(dir+"/memory"+suffix), psi.Full)
+	t.io, io = psi.Parse(r.file(dir+"/io"+suffix), psi.Full)
 	t.known = cpu && memory && io
 	return t
 }
@@ -64,7 +66,7 @@ func (r *reader) throttle(cgroup string) throttle {
 	text := r.file(cgroup + "/cpu.stat")
 	return throttle{
 		periods: keyedNumber(text, "nr_periods"), held: keyedNumber(text, "nr_throttled"),
-		time: microseconds(keyedNumber(text, "throttled_usec")),
+		time: psi.Microseconds(keyedNumber(text, "throttled_usec")),
 	}
 }
 

@@ -46,7 +46,7 @@ const services = `
 [service.wedge]
 command = ["%[1]s/wedge", "-listen", "127.0.0.1:0", "-addr-file", "%[2]s/address"]
 ready.notify = true
-heartbeat.timeout = "2s"
+heartbeat.timeout = "4s"
 
 [service.parser]
 command = ["%[2]s/parser"]
@@ -109,7 +109,7 @@ func (h *house) traced(t *testing.T) {
 
 // breakAll lets the services die, and waits for their incidents.
 func (h *house) breakAll(t *testing.T) {
-	h.status(t, "wedge", func(s control.Service) bool { return s.Ready })
+	h.status(t, "wedge", func(s control.Service) bool { return s.Ready && s.Uptime > 2 }) // so that samples have seen it well
 	address, err := os.ReadFile(filepath.Join(h.dir, "address"))
 	if err != nil {
 		t.Fatal(err)

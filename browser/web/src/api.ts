@@ -468,6 +468,7 @@ export interface Output {
 export interface OutputLine {
   number: number;
   text: string;
+  at?: number;
 }
 
 export interface Compare {

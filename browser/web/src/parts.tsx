@@ -127,8 +127,12 @@ export function Tabs({ list, chosen, onChoose, label }: { list: [string, string]
   );
 }
 
-/** Many rows of one height: only those in sight are in the page. */
-export function Rows<T>({ list, height, row, label }: { list: T[]; height: number; row: (item: T, index: number) => ComponentChildren; label: string }) {
+/**
+ * A list of which only what is in sight is in the page. It has its whole length
+ * from the beginning; onSight says which rows are looked at, so that they can be
+ * loaded.
+ */
+export function Rows({ length, height, row, label, onSight }: { length: number; height: number; row: (index: number) => ComponentChildren; label: string; onSight?: (from: number, to: number) => void }) {
   const box = useRef<HTMLDivElement>(null);
   const [sight, see] = useState<[number, number]>([0, 60]);
   useEffect(() => {
@@ -147,13 +151,17 @@ export function Rows<T>({ list, height, row, label }: { list: T[]; height: numbe
       el.removeEventListener("scroll", look);
       o.disconnect();
     };
-  }, [height, list.length > 0]);
+  }, [height, length > 0]);
+  const from = Math.min(sight[0], length);
+  const to = Math.min(sight[1], length);
+  useEffect(() => onSight?.(from, to));
   return (
     <div class="rows" ref={box} role="list" aria-label={label} tabIndex={0}>
-      <div class="space" style={{ height: list.length * height + "px" }}>
-        {list.slice(sight[0], sight[1]).map((item, n) => (
-          <div role="listitem" class="at" aria-setsize={list.length} aria-posinset={sight[0] + n + 1} style={{ top: (sight[0] + n) * height + "px", height: height + "px" }}>
-            {row(item, sight[0] + n)}
+      <div class="space" style={{ height: length * height + "px" }}>
+        {Array.from({ length: to - from }, (_, n) => from + n).map((n) => (
+          // With its number as key, a row keeps the focus while others come and go.
+          <div key={n} role="listitem" class="at" aria-setsize={length} aria-posinset={n + 1} style={{ top: n * height + "px", height: height + "px" }}>
+            {row(n)}
           </div>
         ))}
       </div>

@@ -56,3 +56,9 @@ export function useRoute(): Route {
   }, []);
   return route;
 }
+
+/** The time that was chosen on the timeline, in seconds from the verdict. */
+export function chosenTime(route: Route): [number, number] | null {
+  const { from, to } = route.query;
+  return from && to && isFinite(+from) && isFinite(+to) ? [+from, +to] : null;
+}

@@ -17,9 +17,15 @@ function value(series: Series, v: number | null | undefined): string {
   if (v === null || v === undefined) return "not measured";
   if (series.unit === "bytes") return bytes(v);
   if (series.name === "output bytes") return bytes(v) + " a second";
+  if (series.unit === "share") return (100 * v).toFixed(v < 0.1 ? 1 : 0) + " %";
   if (series.unit === "cores") return v.toFixed(2) + " cores";
   if (series.unit === "seconds") return span(v);
   return (Number.isInteger(v) ? count(v) : v.toFixed(1)) + (series.unit ? " " + series.unit : "");
+}
+
+function axisValue(series: Series, v: number): string {
+  if (series.unit === "bytes" || series.name === "output bytes") return bytes(v);
+  return series.unit === "share" ? Math.round(100 * v) + " %" : String(v);
 }
 
 function color(name: string): string {
@@ -196,9 +202,9 @@ function Chart({ series, at, shown, onRange }: { series: Series; at: number[]; s
           scales: { x: { time: false, range: () => shownNow.current }, y: { range: (_u, low, high) => [Math.min(0, low ?? 0), high === null || high <= 0 ? 1 : high * 1.1] } },
           axes: [
             { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, values: (_u, v) => v.map((x) => offset(x)), size: 26, font: "11px system-ui" },
-            { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, values: (_u, v) => v.map((x) => (series.unit === "bytes" || series.name === "output bytes" ? bytes(x) : String(x))), size: axisLeft, font: "11px system-ui" },
+            { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, values: (_u, v) => v.map((x) => (axisValue(series, x))), size: axisLeft, font: "11px system-ui" },
           ],
-          series: [{}, { stroke: color("--accent"), fill: color("--accent-soft"), width: 1.5, spanGaps: false, points: { show: at.length < 60 } }],
+          series: [{}, { stroke: color("--accent"), fill: color("--accent-soft"), width: 1.5, spanGaps: true, points: { show: at.length < 60 } }],
           hooks: {
             setSelect: [
               (u) => {

@@ -4,7 +4,7 @@ import { About, Card, Flame as FlameData, Incident, Timeline as TimelineData, Wa
 import { listen } from "../client";
 import { useLoad } from "../load";
 import { Badges, Facts, State, Tabs } from "../parts";
-import { Route, choose, go, href } from "../router";
+import { Route, choose, chosenTime, go, href } from "../router";
 import { useKeys } from "../keys";
 import { bytes, clean, span, when } from "../text";
 import { StacksView } from "./Stacks";
@@ -30,7 +30,9 @@ export const views: [string, string][] = [
 export function IncidentPage({ id, view, route, about }: { id: string; view: string; route: Route; about: About }) {
   const loaded = useLoad<Incident>("incidents/" + encodeURIComponent(id));
   const v = loaded.value;
-  const open = (to: string) => go(href(["incident", id, to]));
+  // A time that was chosen holds in all views that have times.
+  const { from, to: until } = route.query;
+  const open = (to: string) => go(href(["incident", id, to], { from, to: until }));
   useEffect(() => listen((kind, data) => kind === "incident" && (data as { id?: string }).id === id && loaded.again()), [id]);
   const keys: { [key: string]: () => void } = {
     "[": () => v?.older && go(href(["incident", v.older, view])),
@@ -225,14 +227,12 @@ function FlameView({ id, route }: { id: string; route: Route }) {
 
 function TimelineView({ id, route }: { id: string; route: Route }) {
   const loaded = useLoad<TimelineData>("incidents/" + encodeURIComponent(id) + "/timeline");
-  const { from, to } = route.query;
-  const range: [number, number] | null = from !== undefined && to !== undefined && isFinite(+from) && isFinite(+to) ? [+from, +to] : null;
   return (
     <State busy={loaded.busy && !loaded.value} error={loaded.error} again={loaded.again}>
       {loaded.value && (
         <Timeline
           data={loaded.value}
-          range={range}
+          range={chosenTime(route)}
           onRange={(r) => choose(route, r ? { from: r[0].toFixed(3), to: r[1].toFixed(3) } : { from: "", to: "" })}
         />
       )}

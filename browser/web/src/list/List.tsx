@@ -11,10 +11,6 @@ import { clean, count, plural, when } from "../text";
 const page = 200;
 const rowHeight = 64;
 
-interface Row {
-  issue: Issue;
-}
-
 const times: [string, string][] = [
   ["", "any time"],
   ["3600", "the last hour"],
@@ -27,8 +23,9 @@ export function List({ route, about }: { route: Route; about: About }) {
   const q = route.query;
   const [text, setText] = useState(q.q || "");
   const search = useRef<HTMLInputElement>(null);
-  const [more, setMore] = useState<Issue[]>([]);
+  const [more, setMore] = useState<{ [page: number]: Issue[] }>({});
   const [moreError, setMoreError] = useState("");
+  const asked = useRef<{ of: Issues | null; pages: Set<number> }>({ of: null, pages: new Set() });
   const [fresh, setFresh] = useState(0);
   const since = useRef<{ of: string; at: string }>({ of: "", at: "" });
   if (since.current.of !== (q.within || "")) {
@@ -38,8 +35,14 @@ export function List({ route, about }: { route: Route; about: About }) {
   }
   const query = offline ? {} : { service: q.service, cause: q.cause, version: q.version, source: q.source, q: q.q, since: since.current.at, limit: page };
   const loaded = useLoad<Issues>("incidents", query);
-  const issues = loaded.value ? [...(loaded.value.issues || []), ...more] : [];
-  useEffect(() => setMore([]), [loaded.value]);
+  useEffect(() => {
+    asked.current = { of: loaded.value, pages: new Set([0]) };
+    setMore({});
+    setMoreError("");
+  }, [loaded.value]);
+  const pageOf = (n: number) => (n === 0 ? loaded.value?.issues || [] : more[n] || []);
+  const issueAt = (n: number): Issue | undefined => (offline ? pageOf(0)[n] : pageOf(Math.floor(n / page))[n % page]);
+  const opened = () => [...pageOf(0), ...Object.values(more).flat()].find((i) => keyOf(i) === q.open);
   useEffect(
     () =>
       listen((kind) => {
@@ -60,12 +63,18 @@ export function List({ route, about }: { route: Route; about: About }) {
     k: () => step(".rows .issue > a", -1),
     "/": () => search.current?.focus(),
   });
-  const loadMore = () => {
-    setMoreError("");
-    get<Issues>("incidents", { ...query, offset: issues.length }).then(
-      (v) => setMore((m) => [...m, ...(v.issues || [])]),
-      (e) => setMoreError(saying(e)),
-    );
+  // Pages are loaded when they come into sight, each once.
+  const load = (from: number, to: number) => {
+    const of = asked.current;
+    if (offline || !of.of || of.of !== loaded.value) return;
+    for (let n = Math.floor(from / page); n * page < Math.min(to, of.of.total); n++) {
+      if (of.pages.has(n)) continue;
+      of.pages.add(n);
+      get<Issues>("incidents", { ...query, offset: n * page }).then(
+        (v) => asked.current === of && setMore((m) => ({ ...m, [n]: v.issues || [] })),
+        (e) => asked.current === of && setMoreError(saying(e)),
+      );
+    }
   };
   const v = loaded.value;
   const facets = v?.facets;
@@ -137,21 +146,30 @@ export function List({ route, about }: { route: Route; about: About }) {
         <div class="note bad">{clean(p)}</div>
       ))}
       <State busy={loaded.busy && !v} error={loaded.error} again={loaded.again}>
-        {issues.length === 0 ? (
+        {!v || v.total === 0 ? (
           <Empty>
             {filtered
               ? "No incident matches this."
               : "There are no incidents: nothing that vigil watches has died, and nobody took a snapshot. " + (about.sources || []).map((s) => clean(s.path)).join(", ")}
           </Empty>
         ) : (
-          <Rows list={issues.map((issue) => ({ issue }))} height={rowHeight} label="Incidents by fingerprint" row={(r: Row) => <IssueRow issue={r.issue} open={q.open === keyOf(r.issue)} route={route} />} />
+          <Rows
+            length={v.total}
+            height={rowHeight}
+            label="Incidents by fingerprint"
+            onSight={load}
+            row={(n) => {
+              const issue = issueAt(n);
+              return issue ? <IssueRow issue={issue} open={q.open === keyOf(issue)} route={route} /> : <p class="quiet">…</p>;
+            }}
+          />
         )}
-        {v && issues.length < v.total && (
-          <p>
-            <button onClick={loadMore}>Show more ({count(v.total - issues.length)} left)</button> {moreError}
+        {moreError && (
+          <p class="note bad">
+            Some rows could not be loaded: {moreError} <button onClick={loaded.again}>Try again</button>
           </p>
         )}
-        {q.open && <OccurrencesOf issue={issues.find((i) => keyOf(i) === q.open)} fingerprint={q.open} route={route} />}
+        {q.open && <OccurrencesOf issue={opened()} fingerprint={q.open} route={route} />}
       </State>
     </Fragment>
   );
