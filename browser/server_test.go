@@ -404,12 +404,12 @@ func TestTimelineHasALaneForEachSign(t *testing.T) {
 		{Kind: "activity", Name: "accept", Marks: "oo.xxo.xxx"},
 		{Kind: "activity", Name: "cut", Marks: "o"},
 	}
-	got := view.Timeline(&snapshot.Incident{Time: zero}, []snapshot.Moment{{Time: zero, Boot: 9 * time.Second, Kind: "verdict", Text: "hang"}}, samples, nil)
+	got := view.Timeline(&snapshot.Incident{Time: zero}, []snapshot.Moment{{Time: zero, Boot: 10 * time.Second, Kind: "verdict", Text: "hang"}}, samples, nil)
 	if len(got.Activities) != 2 || got.Activities[0].Name != "heartbeat" || len(got.Activities[0].Beats) != n || len(got.Activities[0].Gaps) != 0 {
 		t.Fatalf("%+v", got.Activities)
 	}
 	accept := got.Activities[1]
-	want := []api.Span{{From: -8, To: -5, Kind: "silence", Text: "missed for 3 s"}, {From: -4, To: 0, Kind: "silence", Text: "missed for 4 s"}}
+	want := []api.Span{{From: -9, To: -6, Kind: "silence", Text: "missed for 3 s"}, {From: -5, To: 0, Kind: "silence", Text: "missed for 5 s"}}
 	if accept.Name != "activity accept" || len(accept.Beats) != 3 || !slices.Equal(accept.Gaps, want) {
 		t.Errorf("%+v", accept)
 	}

@@ -16,17 +16,39 @@ import (
 // samplesFile is the name of the memory in which samples outlive a supervisor.
 const samplesFile = "vigil/recorder"
 
-// measureEvery is how often, in seconds, /proc is asked about a service that is
-// well: what the kernel needs to answer is most of what a sample costs. One that
-// is not well is measured each second.
-const measureEvery = 10
+// measuredEach is of how many services that are well /proc is asked in a second:
+// what the kernel needs to answer is most of what a sample costs. With more of them
+// each is asked less often, but every longestTurn seconds. One that is not well is
+// measured each second.
+const (
+	measuredEach = 10
+	longestTurn  = 10
+)
+
+// turns is what is read of a service that is well in one second. The files of
+// pressure cost eight times what the process does (the kernel sums up over all
+// processors), so they are read of one service a second.
+type turns struct{ process, pressure bool }
+
+// turnOf is after how many seconds it is a service's turn again.
+func turnOf(services int) int {
+	return min(max((services+measuredEach-1)/measuredEach, 1), longestTurn)
+}
 
 // recording is the flight recorder of all services. The loop owns it.
 type recording struct {
 	memory   *recorder.Memory // nil: nothing is recorded
 	next     time.Duration    // CLOCK_BOOTTIME, a whole second
 	machine  *recorder.Stalls
-	pressure recorder.Pressure // on the machine, since the second before
+	pressure recorder.Pressure // on the machine in this second; unknown until a sample needs it
+}
+
+// onMachine is the pressure on the machine, read once for all services.
+func (r *recording) onMachine(now time.Duration) recorder.Pressure {
+	if !r.pressure.Known {
+		r.pressure = r.machine.Measure(now)
+	}
+	return r.pressure
 }
 
 // recorded is what was last seen of one service.
@@ -78,13 +100,17 @@ func (s *Supervisor) record(now time.Duration) {
 	}
 	r.next = now.Truncate(time.Second) + time.Second
 	second := uint32(now / time.Second)
-	r.pressure = r.machine.Measure(now)
+	r.pressure = recorder.Pressure{}
+	every := turnOf(len(s.names))
 	for i, name := range s.names {
 		v := s.services[name]
 		if !v.cfg.Capture.Recorder {
 			continue
 		}
-		turn := (int(second)+i)%measureEvery == 0
+		turn := turns{
+			process:  (int(second)+i)%every == 0,
+			pressure: int(second)%len(s.names) == i,
+		}
 		err := r.memory.Claim(name)
 		if err == nil {
 			err = r.memory.Put(name, v.sample(now, turn))
@@ -98,7 +124,7 @@ func (s *Supervisor) record(now time.Duration) {
 
 // sample looks at the service. Counters of ours cost nothing; the process is
 // asked when it is its turn or something is wrong.
-func (v *service) sample(now time.Duration, turn bool) recorder.Sample {
+func (v *service) sample(now time.Duration, turn turns) recorder.Sample {
 	st, r := v.output.Stats(), &v.recorded
 	lines, bytes, restarts := uint64(st.Lines), uint64(st.Bytes), uint64(v.life.Restarts)
 	out := recorder.Sample{Second: uint32(now / time.Second), State: uint8(v.life.State), Probes: v.probesStand()}
@@ -109,11 +135,15 @@ func (v *service) sample(now time.Duration, turn bool) recorder.Sample {
 		v.recordSigns(&out, now, now-r.at)
 	}
 	r.at, r.notified, r.lines, r.bytes, r.restarts = now, v.notified, lines, bytes, restarts
-	if turn || v.life.State != lifecycle.Running {
+	well := v.life.State == lifecycle.Running
+	if turn.process || !well {
 		v.measure(&out)
 	}
-	if r.stalls == nil {
-		out.Pressure = v.s.recording.pressure
+	switch {
+	case r.stalls == nil:
+		out.Pressure = v.s.recording.onMachine(now)
+	case turn.pressure || !well:
+		out.Pressure = r.stalls.Measure(now)
 	}
 	return out
 }
@@ -133,9 +163,6 @@ func (v *service) measure(out *recorder.Sample) {
 			return // it has just ended
 		}
 		r.process, r.instance, r.stalls = p, v.started.Instance, stallsOf(v.started.Cgroup)
-	}
-	if r.stalls != nil {
-		out.Pressure = r.stalls.Measure(clock.Boot())
 	}
 	if err := r.process.Measure(out); err != nil {
 		r.process.Close()

@@ -11,47 +11,32 @@ import (
 	"github.com/vigil-supervisor/vigil/supervisor/watchdog"
 )
 
+// sign is what tells one sign of a service from another.
+type sign struct{ kind, name string }
+
 // recordedSigns is which bit of the samples stands for which sign of a service.
 type recordedSigns struct {
-	bits    map[string]int // nil: not read from the memory yet
-	leftOut int            // signs of the last sample that have no bit
+	bits    map[sign]int // nil: not read from the memory yet
+	leftOut int          // signs of the last sample that have no bit
+	spare   []watchdog.Standing
 }
 
 // recordSigns puts into a sample how the signs of life stand; since is the time
 // from the sample before.
 func (v *service) recordSigns(out *recorder.Sample, now, since time.Duration) {
-	r, m := &v.recorded.signs, v.s.recording.memory
+	r := &v.recorded.signs
 	if r.bits == nil {
-		r.bits = map[string]int{}
-		for bit, name := range m.Signs(v.cfg.Name) {
-			if name != "" {
-				r.bits[name] = bit
+		r.bits = map[sign]int{}
+		for bit, key := range v.s.recording.memory.Signs(v.cfg.Name) {
+			if kind, name, ok := strings.Cut(key, " "); ok {
+				r.bits[sign{kind, name}] = bit
 			}
 		}
 	}
-	list := v.watch.List(now)
 	var present [recorder.MaxSigns]bool
-	for _, st := range list {
-		if bit, ok := r.bits[signKey(st)]; ok {
-			present[bit] = true
-		}
-		if st.Limit > 0 && !st.Suspended {
-			out.Silence = max(out.Silence, st.Age)
-		}
-	}
-	r.leftOut = 0
-	for _, st := range list {
-		key := signKey(st)
-		bit, ok := r.bits[key]
-		if !ok {
-			if bit, ok = r.free(&present); !ok {
-				r.leftOut++
-				continue
-			}
-			r.take(bit, key)
-			present[bit] = true
-			m.NameSign(v.cfg.Name, bit, key)
-		}
+	unknown := r.spare[:0]
+	put := func(bit int, st watchdog.Standing) {
+		present[bit] = true
 		if st.Age < since {
 			out.Seen |= 1 << bit
 		}
@@ -59,6 +44,32 @@ func (v *service) recordSigns(out *recorder.Sample, now, since time.Duration) {
 			out.Late |= 1 << bit
 		}
 	}
+	r.leftOut = 0
+	v.watch.Marks(now, func(st watchdog.Standing) {
+		if st.Limit > 0 && !st.Suspended {
+			out.Silence = max(out.Silence, st.Age)
+		}
+		st.Name = st.Name[:min(len(st.Name), recorder.MaxSignName-1-len(st.Kind))]
+		switch bit, ok := r.bits[sign{st.Kind, st.Name}]; {
+		case ok:
+			put(bit, st)
+		case len(unknown) < recorder.MaxSigns:
+			unknown = append(unknown, st)
+		default:
+			r.leftOut++
+		}
+	})
+	for _, st := range unknown {
+		bit, ok := r.free(&present)
+		if !ok {
+			r.leftOut++
+			continue
+		}
+		r.take(bit, sign{st.Kind, st.Name})
+		v.s.recording.memory.NameSign(v.cfg.Name, bit, st.Kind+" "+st.Name)
+		put(bit, st)
+	}
+	r.spare = unknown
 }
 
 // free finds a bit of no sign, else one of a sign that is no more.
@@ -80,19 +91,13 @@ func (r *recordedSigns) free(present *[recorder.MaxSigns]bool) (bit int, ok bool
 	return 0, false
 }
 
-func (r *recordedSigns) take(bit int, key string) {
-	for name, b := range r.bits {
+func (r *recordedSigns) take(bit int, s sign) {
+	for other, b := range r.bits {
 		if b == bit {
-			delete(r.bits, name)
+			delete(r.bits, other)
 		}
 	}
-	r.bits[key] = bit
-}
-
-// signKey is the name of a sign in the memory of samples: its kind, its name.
-func signKey(st watchdog.Standing) string {
-	key := st.Kind + " " + st.Name
-	return key[:min(len(key), recorder.MaxSignName)]
+	r.bits[s] = bit
 }
 
 // signSamples are the columns of the signs that were seen or late at least once.

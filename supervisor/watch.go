@@ -101,6 +101,25 @@ func (w *watch) List(now time.Duration) (all []watchdog.Standing) {
 	return all
 }
 
+// marker is a judge that can be asked each second, since it makes no texts.
+type marker interface {
+	Marks(now time.Duration, add func(watchdog.Standing))
+}
+
+// Marks tells add of every sign, as List does; some of them without their texts.
+func (w *watch) Marks(now time.Duration, add func(watchdog.Standing)) {
+	w.beats.Marks(now, add)
+	for _, j := range w.others {
+		if m, ok := j.(marker); ok {
+			m.Marks(now, add)
+			continue
+		}
+		for _, st := range j.List(now) {
+			add(st)
+		}
+	}
+}
+
 func (w *watch) remove(j judge) {
 	w.others = slices.DeleteFunc(w.others, func(o judge) bool { return o == j })
 }

@@ -268,6 +268,9 @@ func (t *timeline) signs(s *snapshot.Samples, a axis) {
 				open.To, open.Text = at, fmt.Sprintf("missed for %.0f s", at-open.From)
 			}
 		}
+		if open != nil && open.To < 0 { // still missed when the last sample was taken, so until the verdict
+			open.To, open.Text = 0, fmt.Sprintf("missed for %.0f s", -open.From)
+		}
 		t.Activities = append(t.Activities, lane)
 	}
 }

@@ -253,3 +253,10 @@ func BenchmarkMeasure(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkStalls(b *testing.B) {
+	s := OfMachine()
+	for i := 0; b.Loop(); i++ {
+		s.Measure(time.Duration(i) * time.Second)
+	}
+}

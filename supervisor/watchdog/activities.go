@@ -55,6 +55,7 @@ type Activities struct {
 	scanned   bool
 	suspended bool
 	counts    activityCounts
+	names     []named // for Marks
 }
 
 // activityCounts is what the last scan found.

@@ -197,6 +197,7 @@ function Chart({ series, at, shown, onRange }: { series: Series; at: number[]; s
         {
           width: Math.max(200, el.clientWidth),
           height: 110,
+          padding: [8, 0, 0, 0], // so that an instant is at the same place as in the lanes
           legend: { show: false },
           cursor: { sync: { key: "timeline" }, drag: { x: true, y: false, setScale: false } },
           scales: { x: { time: false, range: () => shownNow.current }, y: { range: (_u, low, high) => [Math.min(0, low ?? 0), high === null || high <= 0 ? 1 : high * 1.1] } },
