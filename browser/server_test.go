@@ -227,6 +227,9 @@ func TestLinks(t *testing.T) {
 	for _, c := range []struct{ function, file, want string }{
 		{"github.com/acme/shop/cart.(*Cart).Add", "/build/cart/add.go", "https://github.com/acme/shop/blob/0123456789abcdef0123456789abcdef01234567/cart/add.go#L7"},
 		{"github.com/acme/shop.Run", "/build/run.go", "https://github.com/acme/shop/blob/0123456789abcdef0123456789abcdef01234567/run.go#L7"},
+		{"github.com/acme/shop/v2/cart.Add", "/build/cart/add.go", "https://github.com/acme/shop/blob/0123456789abcdef0123456789abcdef01234567/cart/add.go#L7"},
+		{"github.com/acme/shop/v2.Run", "/build/run.go", "https://github.com/acme/shop/blob/0123456789abcdef0123456789abcdef01234567/run.go#L7"},
+		{"github.com/acme/shopping.Run", "/build/run.go", ""},
 		{"github.com/other/lib.F", "/lib/f.go", ""}, {"main.main", "/build/main.go", ""}, {"github.com/acme/shop/cart.F", "", ""},
 	} {
 		if got := link(snapshot.Place{Function: c.function, File: c.file, Line: 7}); got != c.want {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -126,6 +127,9 @@ func revisionLink(i *snapshot.Incident) string {
 	return base + "/tree/" + i.Program.Revision
 }
 
+// majorVersion is the end of a module's path that is, as a rule, no directory.
+var majorVersion = regexp.MustCompile(`^/v[1-9][0-9]*([./])`)
+
 // linkOf makes links to the lines of the program's own module at the revision
 // that was built. Where the module's root was on the building machine is not
 // known; the function's package tells which part of the path belongs to it.
@@ -138,9 +142,10 @@ func linkOf(i *snapshot.Incident) func(snapshot.Place) string {
 		module := strings.TrimPrefix(base, "https://")
 		file := path.Base(p.File)
 		rest, ok := strings.CutPrefix(p.Function, module)
-		if !ok {
+		if !ok || rest != "" && rest[0] != '/' && rest[0] != '.' { // another repository, whose name begins alike
 			return ""
 		}
+		rest = majorVersion.ReplaceAllString(rest, "$1")
 		dir := ""
 		if strings.HasPrefix(rest, "/") {
 			last := strings.LastIndexByte(rest, '/')
