@@ -11,14 +11,16 @@ type Bottleneck struct {
 }
 
 // FindBottleneck returns the holder that most wait for and that is in no
-// deadlock. Whoever waits for several counts for the first that is found.
+// deadlock. Whoever waits for several counts for the first that is found. Who is
+// an alternative only is none: an idle worker is not held up by whoever could give
+// it work.
 func FindBottleneck(waits []snapshot.Wait) (Bottleneck, bool) {
 	g := newGraph(waits)
 	dead := g.dead()
 	taken := make([]bool, len(g.ids))
 	best, most := int32(-1), 0
 	for root := range int32(len(g.ids)) {
-		if len(g.waiters(root)) == 0 || dead[root] || g.waitsForSomebody(root) {
+		if dead[root] || g.waitsForSomebody(root) {
 			continue
 		}
 		if n := g.flood(root, taken); n > most || (n == most && best >= 0 && g.ids[root] < g.ids[best]) {
@@ -30,7 +32,7 @@ func FindBottleneck(waits []snapshot.Wait) (Bottleneck, bool) {
 	}
 	out := Bottleneck{Holder: g.ids[best], Behind: most, Certain: true}
 	for _, w := range waits {
-		if w.Holder == out.Holder {
+		if w.Holder == out.Holder && !w.Any {
 			out.Wait, out.Certain = w, w.Certain
 			break
 		}
@@ -40,7 +42,7 @@ func FindBottleneck(waits []snapshot.Wait) (Bottleneck, bool) {
 
 func (g *graph) waitsForSomebody(n int32) bool {
 	for _, a := range g.edges(n) {
-		if a.to >= 0 {
+		if a.to >= 0 && !a.any {
 			return true
 		}
 	}
@@ -54,7 +56,7 @@ func (g *graph) flood(root int32, taken []bool) int {
 		at := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for _, a := range g.waiters(at) {
-			if !taken[a.to] {
+			if !a.any && !taken[a.to] {
 				taken[a.to] = true
 				n++
 				todo = append(todo, a.to)

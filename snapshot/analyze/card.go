@@ -106,7 +106,7 @@ func deadlocked(d *drawing) {
 	for n, c := range d.Stacks.Deadlocks[:min(len(d.Stacks.Deadlocks), 4)] {
 		confidence, why := snapshot.ConfidenceCertain, "the runtime records who owns these locks"
 		if !c.Certain {
-			confidence, why = snapshot.ConfidenceLikely, "who owns a lock was inferred from what is on the stacks"
+			confidence, why = snapshot.ConfidenceLikely, "who owns a lock, or has the other side of a channel, was inferred from what is on the stacks"
 		}
 		d.finds(confidence, why, Deadlock(*d.Stacks, c), fmt.Sprintf("stacks.json: deadlock %d", n+1))
 		edges := edgesOf(d.Stacks.Waits, c.Members)

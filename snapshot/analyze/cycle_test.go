@@ -133,7 +133,7 @@ func TestDeadlockSentence(t *testing.T) {
 		{snapshot.Stacks{Runtime: "go", Waits: []snapshot.Wait{mutex(7, 8, "b.mu"), mutex(8, 7, "a.mu"), mutex(9, 7, "a.mu"), mutex(10, 9, "c.mu")}},
 			"2 goroutines deadlocked on sync.Mutex: g7 holds a.mu and waits for b.mu, g8 holds b.mu and waits for a.mu; 2 more wait behind them"},
 		{snapshot.Stacks{Runtime: "go", Waits: []snapshot.Wait{{Waiter: 67, Holder: 68, Kind: "chan receive", Address: 0xc1}, {Waiter: 68, Holder: 67, Kind: "sync.RWMutex.Lock", Address: 0xc2}}},
-			"2 goroutines likely deadlocked on chan receive, sync.RWMutex: g67 holds sync.RWMutex 0xc2 and waits in chan receive 0xc1 for g68, g68 waits for sync.RWMutex 0xc2"},
+			"2 goroutines likely deadlocked on channels, sync.RWMutex: g67 holds sync.RWMutex 0xc2 and waits to receive from channel 0xc1 that only g68 could send on, g68 waits for sync.RWMutex 0xc2"},
 		{snapshot.Stacks{Runtime: "go", Waits: []snapshot.Wait{mutex(3, 3, "m")}}, "1 goroutine deadlocked on sync.Mutex: g3 waits for m, which it holds itself"},
 		{snapshot.Stacks{Runtime: "jvm", Waits: []snapshot.Wait{monitor(1, 2, "java.lang.Object"), monitor(2, 1, "java.lang.Object")}, Groups: []snapshot.Group{member(1, "main-EventThread"), member(2, "SyncThread:1")}},
 			"2 threads deadlocked on monitor: thread main-EventThread holds java.lang.Object 0x2 and waits for java.lang.Object 0x1, thread SyncThread:1 holds java.lang.Object 0x1 and waits for java.lang.Object 0x2"},

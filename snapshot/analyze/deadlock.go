@@ -16,7 +16,8 @@ func Deadlock(s snapshot.Stacks, c snapshot.Cycle) string {
 	if len(c.Members) == 0 {
 		return ""
 	}
-	d := describer{names: namesOf(s, c.Members), edges: edgesOf(s.Waits, c.Members), goroutines: s.Runtime == "go" || s.Runtime == ""}
+	edges := edgesOf(s.Waits, c.Members)
+	d := describer{names: namesOf(s, c.Members), edges: edges, others: othersOf(s.Waits, edges), goroutines: s.Runtime == "go" || s.Runtime == ""}
 	likely := ""
 	if !c.Certain {
 		likely = "likely "
@@ -46,6 +47,7 @@ func Deadlock(s snapshot.Stacks, c snapshot.Cycle) string {
 type describer struct {
 	names      map[int64]string
 	edges      map[[2]int64]snapshot.Wait
+	others     map[int64]int // how many more than the next could end the wait of a member
 	goroutines bool
 }
 
@@ -61,17 +63,32 @@ func (d describer) member(b *strings.Builder, members []int64, i int, id int64) 
 		fmt.Fprintf(b, " waits for %s, which it holds itself", d.lock(out))
 		return
 	}
-	if heldKind(in.Kind) {
+	if again(out, in) {
+		fmt.Fprintf(b, " holds %s for reading and waits for it once more, behind the writer %s", d.lock(in), d.name(next))
+		return
+	}
+	if heldKind(in.Kind) && !again(in, out) {
 		fmt.Fprintf(b, " holds %s and", d.lock(in))
 	}
 	if heldKind(out.Kind) {
 		fmt.Fprintf(b, " waits for %s", d.lock(out))
 		return
 	}
-	fmt.Fprintf(b, " waits in %s", d.lock(out))
-	if next != id {
-		fmt.Fprintf(b, " for %s", d.name(next))
+	who := d.name(next)
+	if n := d.others[id]; n > 0 {
+		who += fmt.Sprintf(" or %s more", number(n))
 	}
+	if isChannel(out.Kind) {
+		b.WriteString(channel(out, who))
+		return
+	}
+	fmt.Fprintf(b, " waits in %s for %s", d.lock(out), who)
+}
+
+// again reports whether a reader wants a lock of Go once more, for which a writer
+// waits that the reader holds up.
+func again(reader, writer snapshot.Wait) bool {
+	return reader.Kind == "sync.RWMutex.RLock" && writer.Kind == "sync.RWMutex.Lock" && reader.Address == writer.Address
 }
 
 // name is "g7", or "thread main".
@@ -111,7 +128,7 @@ func (d describer) lock(w snapshot.Wait) string {
 func (d describer) kinds(members []int64) string {
 	var list []string
 	for i, id := range members {
-		kind := lockName(d.edges[[2]int64{id, members[(i+1)%len(members)]}].Kind)
+		kind := kindName(d.edges[[2]int64{id, members[(i+1)%len(members)]}].Kind)
 		if kind != "" && !strings.Contains(strings.Join(list, ", "), kind) && len(list) < maxNamed {
 			list = append(list, kind)
 		}

@@ -41,6 +41,12 @@ func TestMain(m *testing.M) {
 // zoo builds testdata/zoo with flags, once per name.
 func zoo(t *testing.T, name string, flags ...string) string {
 	t.Helper()
+	return program(t, "zoo", name, flags...)
+}
+
+// program builds a program of testdata with flags, once per name.
+func program(t *testing.T, source, name string, flags ...string) string {
+	t.Helper()
 	built.Lock()
 	defer built.Unlock()
 	if built.dir == "" {
@@ -54,7 +60,7 @@ func zoo(t *testing.T, name string, flags ...string) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	if out, err := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./testdata/zoo")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./testdata/"+source)...).CombinedOutput(); err != nil {
 		t.Fatalf("cannot build the target: %v: %s", err, out)
 	}
 	return path
