@@ -33,7 +33,7 @@ func (g *graph) prove(ctx context.Context, locks []snapshot.Wait) map[int64]bool
 		return nil
 	}
 	if len(stuck) > 0 {
-		g.note("that %d goroutines wait for what nobody else can reach, and so never go on, was found by following all pointers", len(stuck))
+		g.note("all pointers were followed to find who can never go on, because nobody else can reach what it waits for: %d", len(stuck))
 	}
 	return stuck
 }
@@ -73,7 +73,8 @@ func (g *graph) stuck(ctx context.Context) (stuck map[int64]bool, err error) {
 type proof struct {
 	*graph
 	*marker
-	tops []uint64 // stack pointers of threads
+	tops     []uint64 // stack pointers of threads
+	machines int      // of the runtime, that were looked at
 }
 
 // hideAll hides what leads to everybody: the runtime keeps a list of all

@@ -19,7 +19,7 @@ const (
 
 // roots marks what can be reached without a goroutine that waits.
 func (p *proof) roots() error {
-	for _, step := range []func() error{p.globals, p.special, p.finalizers, p.cleanups, p.threads} {
+	for _, step := range []func() error{p.processors, p.globals, p.special, p.finalizers, p.cleanups, p.threads} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -41,8 +41,17 @@ func (p *proof) offsetsOf(structure string, fields ...string) ([]uint64, error) 
 }
 
 // globals are the variables with pointers of all modules; all of the runtime's
-// own are among them, and through them timers.
+// own are among them, and through them timers. What it knows of free and used
+// pages has addresses of objects, by which nobody reaches them.
 func (p *proof) globals() error {
+	heap, err := p.eval("runtime.mheap_")
+	if err != nil {
+		return err
+	}
+	if heap.DwarfType == nil || heap.DwarfType.Size() <= 0 {
+		return fmt.Errorf("%w: runtime.mheap_ has no size", errHeap)
+	}
+	gap := object{heap.Addr, heap.Addr + uint64(heap.DwarfType.Size())}
 	at, err := p.offsetsOf("runtime.moduledata", "data", "edata", "bss", "ebss", "next")
 	if err != nil {
 		return err
@@ -57,7 +66,7 @@ func (p *proof) globals() error {
 			if start == 0 || end < start {
 				return fmt.Errorf("cannot find the global variables: they are from %#x to %#x", start, end)
 			}
-			if err := p.scan(start, end-start); err != nil {
+			if err := p.scanBut(start, end, gap); err != nil {
 				return err
 			}
 		}
@@ -66,6 +75,44 @@ func (p *proof) globals() error {
 		}
 	}
 	return errTooMuch
+}
+
+// processors marks what runtime.p have, but for their pages.
+func (p *proof) processors() error {
+	at, err := p.offsetsOf("runtime.p", "pcache")
+	if err != nil {
+		return err
+	}
+	all, err := p.eval("runtime.allp")
+	if err != nil {
+		return err
+	}
+	if all.Len < 0 || all.Len > maxThreads {
+		return fmt.Errorf("%w: there are %d processors", errHeap, all.Len)
+	}
+	for i := range uint64(all.Len) {
+		addr := p.word(all.Base + 8*i)
+		s, start, _ := p.heap.find(addr)
+		if s == nil {
+			return fmt.Errorf("%w: no runtime.p at %#x", errHeap, addr)
+		}
+		p.hide(addr)
+		if err := p.scanBut(start, start+s.size, object{addr + at[0], addr + at[0] + 8}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanBut scans from start to end but for a gap.
+func (p *proof) scanBut(start, end uint64, gap object) error {
+	if gap.start < start || gap.end > end {
+		return p.scan(start, end-start)
+	}
+	if err := p.scan(start, gap.start-start); err != nil {
+		return err
+	}
+	return p.scan(gap.end, end-gap.end)
 }
 
 // special marks objects of which the runtime has a record: a finalizer or a
@@ -182,37 +229,42 @@ func (p *proof) runtimeStacks() error {
 	if err != nil {
 		return err
 	}
-	m := p.word(first)
-	for range maxThreads {
-		if m == 0 {
-			return nil
+	stack := func(g uint64) object { return object{p.word(g + bounds[0]), p.word(g + bounds[1])} }
+	for m := p.word(first); m != 0; m = p.word(m + at[0]) {
+		if p.machines++; p.machines > maxThreads {
+			return errTooMuch
 		}
-		if g := p.word(m + at[2]); g != 0 {
-			lo, hi := p.word(g+bounds[0]), p.word(g+bounds[1])
-			if top := p.topIn(lo, hi); top != 0 {
-				// What the signal interrupted is anywhere on the other stack.
-				if err := p.scan(top, hi-top); err != nil {
-					return err
-				}
-				g0 := p.word(m + at[1])
-				if lo, hi := p.word(g0+bounds[0]), p.word(g0+bounds[1]); lo < hi {
-					if err := p.scan((lo+7)&^7, (hi-lo)&^7); err != nil {
-						return err
-					}
-				}
+		own := stack(p.word(m + at[1]))
+		if err := p.handler(stack(p.word(m+at[2])), own); err != nil {
+			return err
+		}
+		if top := p.topIn(own.start, own.end); top != 0 && p.word(m+at[3]) != 0 {
+			if err := p.scan(top, own.end-top); err != nil {
+				return err
 			}
 		}
-		if g := p.word(m + at[1]); g != 0 && p.word(m+at[3]) != 0 {
-			lo, hi := p.word(g+bounds[0]), p.word(g+bounds[1])
-			if top := p.topIn(lo, hi); top != 0 {
-				if err := p.scan(top, hi-top); err != nil {
-					return err
-				}
-			}
-		}
-		m = p.word(m + at[0])
 	}
-	return errTooMuch
+	return nil
+}
+
+// handler marks what a handler of a signal has which runs just now: among it the
+// registers of what it interrupts. If that is the runtime on its own stack, one of
+// them says where.
+func (p *proof) handler(signal, own object) error {
+	top := p.topIn(signal.start, signal.end)
+	if top == 0 {
+		return nil
+	}
+	if err := p.scan(top, signal.end-top); err != nil {
+		return err
+	}
+	lowest := own.end
+	for at := top; at < signal.end; at += 8 {
+		if v := p.word(at); v >= own.start && v < lowest {
+			lowest = v &^ 7
+		}
+	}
+	return p.scan(lowest, own.end-lowest)
 }
 
 // topIn is where a thread stands on a stack; 0 when none does.

@@ -43,12 +43,14 @@ type graph struct {
 	queues  map[uint64]*queue // of a channel
 	found   pointers
 	waiting map[side]map[int64]bool // see sides
+	held    map[side][]int64        // see holders
+	inQueue map[want][]int64        // see queued
 }
 
 // waits fills Waits and Deadlocks. Go records what a goroutine waits for, and not
 // who would end that: it is inferred from pointers on stacks.
 func (r *reading) waits(ctx context.Context) {
-	g := &graph{reading: r, places: map[int64]*snapshot.Place{}, queues: map[uint64]*queue{}}
+	g := &graph{reading: r, places: map[int64]*snapshot.Place{}, queues: map[uint64]*queue{}, held: map[side][]int64{}}
 	if g.listPlaces(); len(g.places) == 0 {
 		return
 	}
@@ -72,8 +74,24 @@ func (r *reading) waits(ctx context.Context) {
 	if len(stuck) > 0 {
 		r.out.Deadlocks = analyze.Cycles(r.out.Waits)
 	}
+	g.noteForEver()
 	if len(r.out.Waits) > 0 {
 		r.note("who holds a lock, or has the other side of a channel, is inferred from pointers on stacks, because Go does not record it")
+	}
+}
+
+// noteForEver tells of those whom nobody can wake.
+func (g *graph) noteForEver() {
+	first, n := int64(0), 0
+	for i := range g.actors {
+		if a := &g.actors[i]; onNilChannel(a.reason) {
+			if n++; n == 1 {
+				first = a.id
+			}
+		}
+	}
+	if n > 0 {
+		g.note("nobody can wake those that wait for a nil channel: %d, the first is goroutine %d", n, first)
 	}
 }
 

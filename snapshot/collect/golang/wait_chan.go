@@ -31,8 +31,10 @@ func waitsForOthers(reason string) bool {
 
 // forEver is what can never end: nil channels, and a select without cases.
 func forEver(reason string) bool {
-	return reason == selecting+" (no cases)" || strings.HasSuffix(reason, " (nil chan)")
+	return reason == selecting+" (no cases)" || onNilChannel(reason)
 }
+
+func onNilChannel(reason string) bool { return strings.HasSuffix(reason, " (nil chan)") }
 
 // want is something that could wake a goroutine.
 type want struct {

@@ -46,8 +46,8 @@ func (g *graph) sides() map[side]map[int64]bool {
 // holders are those who have a pointer to what is waited for and do not wait on
 // the same side of it.
 func (g *graph) holders(w want) []int64 {
-	if w.end == 0 {
-		return nil
+	if list, known := g.held[sideOf(w)]; known || w.end == 0 {
+		return list
 	}
 	waiting := g.sides()[sideOf(w)]
 	var list []int64
@@ -56,6 +56,7 @@ func (g *graph) holders(w want) []int64 {
 			list = append(list, id)
 		}
 	}
+	g.held[sideOf(w)] = list
 	return list
 }
 
@@ -81,16 +82,27 @@ func (g *graph) alternative(a *actor, w want, holder int64) snapshot.Wait {
 // hold it who wants it once more and is held up by that writer.
 func (g *graph) couldWake(a *actor, w want) []int64 {
 	list := g.holders(w)
-	if w.kind != writeLock && w.kind != readLock {
-		return list
-	}
-	for i := range g.actors {
-		b := &g.actors[i]
-		if len(b.wants) == 1 && b.wants[0].address == w.address && b.id != a.id && b.wants[0].kind != w.kind && b.wants[0].kind != mutexLock {
-			list = append(list, b.id)
-		}
+	switch w.kind {
+	case writeLock:
+		return append(slices.Clip(list), g.queued(w.address, readLock)...)
+	case readLock:
+		return append(slices.Clip(list), g.queued(w.address, writeLock)...)
 	}
 	return list
+}
+
+// queued are those who wait for a lock in one way.
+func (g *graph) queued(lock uint64, kind string) []int64 {
+	if g.inQueue == nil {
+		g.inQueue = map[want][]int64{}
+		for i := range g.actors {
+			if a := &g.actors[i]; len(a.wants) == 1 && lockKind(a.wants[0].kind) {
+				key := want{kind: a.wants[0].kind, address: a.wants[0].address}
+				g.inQueue[key] = append(g.inQueue[key], a.id)
+			}
+		}
+	}
+	return g.inQueue[want{kind: kind, address: lock}]
 }
 
 // guesses are the edges as if nobody were anywhere but on stacks: who is in no

@@ -61,12 +61,28 @@ func TestDeadlocks(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("deadlocks %q,\nwant %q\nnotes %q", got, want, s.Notes)
 	}
-	for _, text := range sentences(s) {
-		t.Log(text)
+	text := strings.Join(sentences(s), "\n")
+	for _, part := range []string{
+		"(main.sendLeft deadlock.go:36) waits to send on channel 0x",
+		"waits in a select to receive from channel 0x",
+		"(main.groupCollect deadlock.go:87) waits in sync.WaitGroup 0x",
+		"for reading and waits for it once more, behind the writer g",
+		"(main.condWaiter deadlock.go:108) waits in sync.Cond 0x",
+		"(main.lockSender deadlock.go:138) holds sync.Mutex 0x",
+		"; 2 more wait behind them",
+	} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in\n%s", part, text)
+		}
 	}
 	nils := slices.IndexFunc(s.Waits, func(w snapshot.Wait) bool { return names[w.Waiter] == "receiveNil" })
 	if nils < 0 || s.Waits[nils].Holder != 0 || s.Waits[nils].Any || s.Waits[nils].Kind != "chan receive (nil chan)" {
 		t.Errorf("the nil channel: %d", nils)
+	}
+	if !slices.ContainsFunc(s.Notes, func(n string) bool {
+		return strings.HasPrefix(n, "nobody can wake those that wait for a nil channel: 1, the first is goroutine ")
+	}) {
+		t.Errorf("notes %q", s.Notes)
 	}
 }
 
