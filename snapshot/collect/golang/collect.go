@@ -30,6 +30,7 @@ type Options struct {
 	Depth          int  // frames of a stack: 64
 	NoVariables    bool // stacks only
 	delveOnly      bool // for tests: no listing of our own
+	guess          bool // for tests: pointers on stacks count as proof of a deadlock
 }
 
 func (o Options) withDefaults() Options {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vigil-supervisor/vigil/snapshot"
+	"github.com/vigil-supervisor/vigil/snapshot/analyze"
 )
 
 // prove finds the goroutines that can never go on, when the stacks make one
@@ -18,7 +19,12 @@ import (
 // finalizers, and the stacks of all who can go on. Words that only look like
 // pointers, and variables that are dead, can hide a deadlock, but make none.
 func (g *graph) prove(ctx context.Context, locks []snapshot.Wait) map[int64]bool {
-	if !suspected(g.guesses(locks), g.out.Deadlocks) {
+	guesses := g.guesses(locks)
+	if !suspected(guesses, g.out.Deadlocks) {
+		return nil
+	}
+	if g.opt.guess {
+		g.out.Deadlocks = analyze.Cycles(guesses)
 		return nil
 	}
 	// Variables are of use as well.
