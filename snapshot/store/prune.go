@@ -13,32 +13,50 @@ import (
 
 // Prune removes what Policy.Plan says and returns what was removed and why.
 // Unfinished and pinned incidents stay; one whose manifest cannot be read goes
-// only when the bytes or the free space cannot be had otherwise. Each goes at
-// once for readers: it is renamed before it is deleted. problems are sentences
-// about what could not be measured or removed, or that the policy cannot be
-// met. now is the wall clock.
+// only when the room cannot be had otherwise. Each goes at once for readers: it is
+// renamed before it is deleted; of one that loses a file the manifest says so
+// before the file goes. One process prunes at a time: another one's prune is waited
+// for, up to lockWait (ErrLocked). problems are sentences about what could not be
+// measured or removed, or that the policy cannot be met. now is the wall clock.
 func (s *Store) Prune(policy Policy, now time.Time) (removed []Removal, problems []string, err error) {
 	if s.readOnly {
 		return nil, nil, fmt.Errorf("cannot prune incident store %s: %w", s.root, ErrReadOnly)
 	}
+	unlock, err := s.lock(lockWait)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot prune: %w", err)
+	}
+	defer unlock()
 	entries, problems, err := s.entries()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot prune incident store %s: %w", s.root, err)
 	}
-	free, _, err := s.Space()
+	problems = append(problems, s.finish(entries)...)
+	room, err := s.Room()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot prune incident store: %w", err)
 	}
-	var freed int64
-	for _, r := range policy.Plan(entries, free, now) {
-		if err := s.remove(r.ID); err != nil {
-			problems = append(problems, err.Error())
+	inodes := make(map[string]int64, len(entries))
+	for _, e := range entries {
+		inodes[e.ID] = e.Inodes
+	}
+	left := total(entries)
+	for _, r := range policy.Plan(entries, room, now) {
+		if err := s.do(r, now); err != nil {
+			if !errors.Is(err, errPinned) {
+				problems = append(problems, err.Error())
+			}
 			continue
 		}
-		freed += r.Bytes
+		left, room.Free = left-r.Bytes, room.Free+r.Bytes
+		if r.Part == "" {
+			room.FreeInodes += inodes[r.ID]
+		} else {
+			room.FreeInodes++
+		}
 		removed = append(removed, r)
 	}
-	rest := plan{policy: policy, total: total(entries) - freed, free: free + freed}
+	rest := plan{policy: policy, total: left, room: room}
 	if why := rest.want(); why != "" {
 		problems = append(problems, "nothing more may be removed, but "+why)
 	}
@@ -51,18 +69,31 @@ func (s *Store) Preview(policy Policy, now time.Time) (planned []Removal, proble
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot look at incident store: %w", err)
 	}
-	free, _, err := s.Space()
+	room, err := s.Room()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot look at incident store: %w", err)
 	}
-	return policy.Plan(entries, free, now), problems, nil
+	return policy.Plan(entries, room, now), problems, nil
 }
 
-func total(entries []Entry) (bytes int64) {
-	for _, e := range entries {
-		bytes += e.Bytes
+// do removes an incident, or a file of one.
+func (s *Store) do(r Removal, now time.Time) error {
+	if r.Part != "" {
+		return s.strip(r.ID, r, now)
 	}
-	return bytes
+	return s.remove(r.ID)
+}
+
+// finish removes what a prune that was killed had written off already.
+func (s *Store) finish(entries []Entry) (problems []string) {
+	for _, e := range entries {
+		for _, name := range e.leftovers {
+			if err := removePart(s.path(e.ID), name); err != nil {
+				problems = append(problems, fmt.Sprintf("cannot remove %s of incident %s: %v", name, e.ID, err))
+			}
+		}
+	}
+	return problems
 }
 
 // entries measures all incidents.
@@ -85,7 +116,7 @@ func (s *Store) entries() (entries []Entry, problems []string, err error) {
 }
 
 func (s *Store) entry(id string) (Entry, error) {
-	bytes, err := usage(s.path(id))
+	m, err := measureDir(s.path(id))
 	if err != nil {
 		return Entry{}, err
 	}
@@ -97,22 +128,43 @@ func (s *Store) entry(id string) (Entry, error) {
 		// Evidence that cannot be read now may be read by another version:
 		// a fingerprint of its own spares it as long as there is room.
 		at, service, _ := parseID(id)
-		return Entry{ID: id, Time: at, Service: service, Fingerprint: "unreadable:" + id, Bytes: bytes, Keep: s.keeps(id)}, nil
+		return Entry{ID: id, Time: at, Service: service, Fingerprint: "unreadable:" + id, Bytes: m.bytes, Inodes: m.inodes, Keep: s.keeps(id)}, nil
 	}
-	unfinished := incident.Status == snapshot.StatusWriting || incident.Status == snapshot.StatusPending
-	return Entry{
-		ID: id, Time: incident.Time, Service: incident.Service, Cause: incident.Cause,
-		Fingerprint: incident.Fingerprint, Bytes: bytes, Keep: unfinished || s.keeps(id),
-	}, nil
+	e := Entry{
+		ID: id, Time: incident.Time, Service: incident.Service, Cause: incident.Cause, Fingerprint: incident.Fingerprint,
+		Bytes: m.bytes, Inodes: m.inodes, Keep: !finished(incident.Status) || s.keeps(id), leftovers: leftovers(incident, m),
+	}
+	if !e.Keep && len(e.leftovers) == 0 {
+		e.Parts = m.parts()
+	}
+	return e, nil
+}
+
+func finished(s snapshot.Status) bool {
+	return s == snapshot.StatusComplete || s == snapshot.StatusPartial
 }
 
 func (s *Store) keeps(id string) bool { return s.Pinned(id) || s.isActive(id) }
+
+// errPinned: somebody pinned it after the plan was made.
+var errPinned = errors.New("it is pinned, or being written")
+
+// mayTouch looks once more: between the plan and the act somebody may have pinned it.
+func (s *Store) mayTouch(id string) error {
+	if s.keeps(id) {
+		return errPinned
+	}
+	return nil
+}
 
 // remove removes an incident. A process that is killed in between leaves a
 // hidden directory, which Recover removes.
 func (s *Store) remove(id string) error {
 	hidden := s.path(prefixRemoved + id)
-	err := os.RemoveAll(hidden) // of an earlier try
+	err := s.mayTouch(id)
+	if err == nil {
+		err = os.RemoveAll(hidden) // of an earlier try
+	}
 	if err == nil {
 		err = os.Rename(s.path(id), hidden)
 	}
