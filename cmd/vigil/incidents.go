@@ -102,7 +102,11 @@ func (a *app) listIncidents(f listFlags) error {
 	}
 	all := []snapshot.Incident{}
 	for _, s := range stores {
-		incidents, problems, err := s.List(filter)
+		list := s.Briefs
+		if f.json { // all that the manifests say
+			list = s.List
+		}
+		incidents, problems, err := list(filter)
 		if err != nil {
 			return err
 		}

@@ -56,6 +56,9 @@ func (s *Store) Prune(policy Policy, now time.Time) (removed []Removal, problems
 		}
 		removed = append(removed, r)
 	}
+	if err := s.reindex(); err != nil {
+		problems = append(problems, fmt.Sprintf("cannot write the index of %s: %v", s.root, err))
+	}
 	rest := plan{policy: policy, total: left, room: room}
 	if why := rest.want(); why != "" {
 		problems = append(problems, "nothing more may be removed, but "+why)
