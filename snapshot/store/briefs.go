@@ -23,7 +23,8 @@ type briefs struct {
 	s       *Store
 	root    *os.File // nil until the index was looked for
 	records []record
-	at      map[string]int // in records, by id
+	at      map[string]int    // in records, by id
+	made    map[string]record // of those that were not in the index, see known
 	decoded int
 }
 
@@ -85,16 +86,30 @@ func (b *briefs) stat(id string) (stamp, bool) {
 	return stampOf(&st), err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
+// known returns the record of a complete incident, by the index or by decoding it,
+// and remembers what it decodes. all is the manifest where it was decoded.
+func (b *briefs) known(id string) (r *record, all snapshot.Incident, err error) {
+	if r, ok := b.current(id); ok {
+		return r, all, nil
+	}
+	st, ok := b.stat(id)
+	if all, err = b.s.head(id); err != nil {
+		return nil, all, err
+	}
+	if made, fits := recordOf(&all, st); ok && fits {
+		b.made[id] = made
+	}
+	return nil, all, nil
+}
+
 // reindex writes the index anew when it has become wrong about too many. Who calls
 // it holds the lock.
-func (s *Store) reindex() error {
+func (b *briefs) reindex() error {
+	s := b.s
 	ids, _, err := s.ids()
 	if err != nil {
 		return err
 	}
-	b := briefs{s: s}
-	defer b.close()
-	b.read()
 	if b.root == nil {
 		return fmt.Errorf("cannot look at %s", s.root)
 	}
@@ -125,6 +140,9 @@ func (b *briefs) fresh(id string) (record, bool) {
 	st, ok := b.stat(id)
 	if !ok {
 		return record{}, false
+	}
+	if r, ok := b.made[id]; ok && r.stamp == st {
+		return r, true
 	}
 	i, err := readManifest(filepath.Join(b.s.path(id), snapshot.FileIncident), id)
 	if err != nil {

@@ -32,6 +32,7 @@ type record struct {
 	pid      int
 	time     int64 // nanoseconds since 1970
 	bytes    int64
+	removed  int64 // how many files the store took out of it
 
 	id, service, host, cause, sentence, fingerprint, status string
 }
@@ -39,7 +40,7 @@ type record struct {
 // recordOf makes the record of an incident; false when a record cannot hold it as it is.
 func recordOf(i *snapshot.Incident, at stamp) (record, bool) {
 	r := record{
-		stamp: at, schema: i.Schema, instance: i.Instance, pid: i.PID, time: i.Time.UnixNano(), bytes: i.Bytes,
+		stamp: at, schema: i.Schema, instance: i.Instance, pid: i.PID, time: i.Time.UnixNano(), bytes: i.Bytes, removed: int64(len(i.Removed)),
 		id: i.ID, service: i.Service, host: i.Host, cause: string(i.Cause), sentence: i.Sentence, fingerprint: i.Fingerprint, status: string(i.Status),
 	}
 	return r, r.valid() && time.Unix(0, r.time).Equal(i.Time)
@@ -76,7 +77,7 @@ func encodeIndex(records []record) []byte {
 	for n := range records {
 		r := &records[n]
 		for _, v := range []int64{
-			r.stamp.inode, r.stamp.size, r.stamp.modified, r.stamp.changed, int64(r.schema), int64(r.instance), int64(r.pid), r.time, r.bytes,
+			r.stamp.inode, r.stamp.size, r.stamp.modified, r.stamp.changed, int64(r.schema), int64(r.instance), int64(r.pid), r.time, r.bytes, r.removed,
 		} {
 			b = binary.AppendVarint(b, v)
 		}
@@ -126,7 +127,8 @@ type indexDecoder struct {
 
 func (d *indexDecoder) record() record {
 	r := record{stamp: stamp{d.number(), d.number(), d.number(), d.number()}}
-	r.schema, r.instance, r.pid, r.time, r.bytes = int(d.number()), uint64(d.number()), int(d.number()), d.number(), d.number()
+	r.schema, r.instance, r.pid = int(d.number()), uint64(d.number()), int(d.number())
+	r.time, r.bytes, r.removed = d.number(), d.number(), d.number()
 	r.id, r.service, r.host, r.cause, r.sentence, r.fingerprint, r.status = d.text(), d.text(), d.text(), d.text(), d.text(), d.text(), d.text()
 	return r
 }

@@ -276,3 +276,47 @@ func FuzzIndex(f *testing.F) {
 }
 
 func bodyOf(index []byte) []byte { return index[len(indexMagic) : len(index)-4] }
+
+// TestPruneByIndex: a prune that knows incidents by the index does what one does that
+// decodes them.
+func TestPruneByIndex(t *testing.T) {
+	s := openStore(t)
+	ids := scatter(t, s, 60)
+	stripped := ids[7]
+	i := list(t, s, Filter{Max: 60})[52]
+	if i.ID != stripped {
+		t.Fatal(i.ID)
+	}
+	i.Removed = []snapshot.Removed{{Name: snapshot.FileCore, Bytes: 1, Time: at(8), Why: "a test"}}
+	writeManifest(t, s, i)
+	prune(t, s)
+	if n := byIndex(t, s); n != 60 {
+		t.Fatalf("%d by the index", n)
+	}
+	core := filepath.Join(s.path(stripped), snapshot.FileCore) // as if a prune had been killed
+	if err := os.WriteFile(core, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetPinned(ids[10], true); err != nil {
+		t.Fatal(err)
+	}
+	prune(t, s)
+	if _, err := os.Lstat(core); !os.IsNotExist(err) {
+		t.Errorf("the core is there: %v", err)
+	}
+	policy := Policy{MaxPerFingerprint: 4}
+	byIndex, _, err := s.Preview(policy, at(1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.Root(), fileIndex)); err != nil {
+		t.Fatal(err)
+	}
+	decoded, _, err := s.Preview(policy, at(1000))
+	if err != nil || len(decoded) == 0 || !slices.Equal(byIndex, decoded) {
+		t.Errorf("%d by the index, %d decoded, %v", len(byIndex), len(decoded), err)
+	}
+	if slices.ContainsFunc(decoded, func(r Removal) bool { return r.ID == ids[10] }) {
+		t.Error("the pinned one goes")
+	}
+}

@@ -14,6 +14,7 @@ import (
 type measure struct {
 	bytes  int64 // with the directory itself
 	inodes int64
+	pinned bool
 	files  map[string]int64 // regular ones that are evidence
 }
 
@@ -38,6 +39,7 @@ func measureDir(dir string) (measure, error) {
 		}
 		m.bytes += n
 		m.inodes++
+		m.pinned = m.pinned || e.Name() == filePinned
 		if e.Type().IsRegular() && isEvidence(e.Name()) {
 			m.files[e.Name()] = n
 		}

@@ -27,7 +27,9 @@ func (s *Store) Prune(policy Policy, now time.Time) (removed []Removal, problems
 		return nil, nil, fmt.Errorf("cannot prune: %w", err)
 	}
 	defer unlock()
-	entries, problems, err := s.entries()
+	b := briefs{s: s, made: make(map[string]record)}
+	defer b.close()
+	entries, problems, err := b.entries()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot prune incident store %s: %w", s.root, err)
 	}
@@ -56,7 +58,7 @@ func (s *Store) Prune(policy Policy, now time.Time) (removed []Removal, problems
 		}
 		removed = append(removed, r)
 	}
-	if err := s.reindex(); err != nil {
+	if err := b.reindex(); err != nil {
 		problems = append(problems, fmt.Sprintf("cannot write the index of %s: %v", s.root, err))
 	}
 	rest := plan{policy: policy, total: left, room: room}
@@ -68,7 +70,9 @@ func (s *Store) Prune(policy Policy, now time.Time) (removed []Removal, problems
 
 // Preview returns what Prune would remove now, and removes nothing.
 func (s *Store) Preview(policy Policy, now time.Time) (planned []Removal, problems []string, err error) {
-	entries, problems, err := s.entries()
+	b := briefs{s: s, made: make(map[string]record)}
+	defer b.close()
+	entries, problems, err := b.entries()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot look at incident store: %w", err)
 	}
@@ -99,14 +103,16 @@ func (s *Store) finish(entries []Entry) (problems []string) {
 	return problems
 }
 
-// entries measures all incidents.
-func (s *Store) entries() (entries []Entry, problems []string, err error) {
-	ids, problems, err := s.ids()
+// entries measures all incidents. What they say of themselves comes from the index
+// where that is current; what they take is always looked at.
+func (b *briefs) entries() (entries []Entry, problems []string, err error) {
+	ids, problems, err := b.s.ids()
 	if err != nil {
 		return nil, nil, err
 	}
+	b.read()
 	for _, id := range ids {
-		entry, err := s.entry(id)
+		entry, err := b.entry(id)
 		switch {
 		case errors.Is(err, ErrNotFound), errors.Is(err, fs.ErrNotExist): // removed meanwhile
 		case err != nil:
@@ -118,12 +124,14 @@ func (s *Store) entries() (entries []Entry, problems []string, err error) {
 	return entries, problems, nil
 }
 
-func (s *Store) entry(id string) (Entry, error) {
+func (b *briefs) entry(id string) (Entry, error) {
+	s := b.s
 	m, err := measureDir(s.path(id))
 	if err != nil {
 		return Entry{}, err
 	}
-	incident, err := s.head(id)
+	keep := m.pinned || s.isActive(id)
+	r, all, err := b.known(id)
 	if errors.Is(err, ErrNotFound) {
 		return Entry{}, err
 	}
@@ -131,11 +139,18 @@ func (s *Store) entry(id string) (Entry, error) {
 		// Evidence that cannot be read now may be read by another version:
 		// a fingerprint of its own spares it as long as there is room.
 		at, service, _ := parseID(id)
-		return Entry{ID: id, Time: at, Service: service, Fingerprint: "unreadable:" + id, Bytes: m.bytes, Inodes: m.inodes, Keep: s.keeps(id)}, nil
+		return Entry{ID: id, Time: at, Service: service, Fingerprint: "unreadable:" + id, Bytes: m.bytes, Inodes: m.inodes, Keep: keep}, nil
+	}
+	if r != nil {
+		if all = r.incident(); r.removed > 0 {
+			if all, err = s.head(id); err != nil {
+				return Entry{}, err
+			}
+		}
 	}
 	e := Entry{
-		ID: id, Time: incident.Time, Service: incident.Service, Cause: incident.Cause, Fingerprint: incident.Fingerprint,
-		Bytes: m.bytes, Inodes: m.inodes, Keep: !finished(incident.Status) || s.keeps(id), leftovers: leftovers(incident, m),
+		ID: id, Time: all.Time, Service: all.Service, Cause: all.Cause, Fingerprint: all.Fingerprint,
+		Bytes: m.bytes, Inodes: m.inodes, Keep: keep || !finished(all.Status), leftovers: leftovers(all, m),
 	}
 	if !e.Keep && len(e.leftovers) == 0 {
 		e.Parts = m.parts()
