@@ -113,9 +113,15 @@ func (a *app) listIncidents(f listFlags) error {
 		for _, p := range problems {
 			a.note("%s", p)
 		}
+		if len(all) == 0 && len(incidents) > 0 { // no copy of ten thousand
+			all = incidents
+			continue
+		}
 		all = append(all, incidents...)
 	}
-	slices.SortStableFunc(all, newestFirst)
+	if !slices.IsSortedFunc(all, newestFirst) {
+		slices.SortStableFunc(all, newestFirst)
+	}
 	if f.max > 0 {
 		all = all[:min(len(all), f.max)]
 	}

@@ -49,3 +49,30 @@ func flock(d *os.File, wait time.Duration) error {
 		}
 	}
 }
+
+// Hold tells other processes that this one lives and writes the incident: their
+// Recover and Resume leave it alone. It is for who writes beside the supervisor
+// that owns the store; what a supervisor writes its successor has to take over.
+func (w *Writing) Hold() error {
+	d, err := os.OpenFile(w.dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err == nil {
+		if err = unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot hold incident %s: %w", w.id, err)
+	}
+	w.held = d
+	return nil
+}
+
+// isHeld says whether a process holds the incident. In doubt nobody does.
+func (s *Store) isHeld(id string) bool {
+	d, err := os.OpenFile(s.path(id), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer d.Close() // which unlocks
+	return errors.Is(unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+}

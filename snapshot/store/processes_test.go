@@ -19,7 +19,7 @@ import (
 // roleEnv says what a child of a test does with the store of childEnv.
 const roleEnv = "VIGIL_TEST_STORE_ROLE"
 
-var roles = map[string]func(dir string){"write": writeSome, "prune": pruneUntilEOF, "hold": holdUntilEOF, "read": readUntilEOF}
+var roles = map[string]func(dir string){"write": writeSome, "prune": pruneUntilEOF, "hold": holdUntilEOF, "read": readUntilEOF, "take": takeUntilEOF}
 
 // writtenByOne is how many incidents a writer makes, each with a large file.
 const writtenByOne = 15
@@ -104,6 +104,22 @@ func holdUntilEOF(dir string) {
 	}
 	fmt.Println("held")
 	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// takeUntilEOF takes one incident for as long as its input lasts.
+func takeUntilEOF(dir string) {
+	w, err := openOrFail(dir).Begin(Subject{Service: "stray"}, time.Now())
+	if err == nil {
+		err = w.Hold()
+	}
+	if err != nil {
+		fail(err)
+	}
+	fmt.Println(w.ID())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	if _, err := w.Complete(snapshot.Incident{Sentence: "It is asked for."}); err != nil {
+		fail(err)
+	}
 }
 
 func openOrFail(dir string) *Store {
@@ -262,6 +278,47 @@ func TestLock(t *testing.T) {
 	_ = c.cmd.Wait() // it was killed
 	if _, problems, err := s.Prune(Policy{}, at(2)); err != nil || len(problems) > 0 {
 		t.Errorf("%q, %v", problems, err)
+	}
+}
+
+// TestHold: an incident that another process is taking is not recovered, until that
+// process is gone.
+func TestHold(t *testing.T) {
+	s := openStore(t)
+	take := func() (*child, string) {
+		c := start(t, "take", s.Root())
+		line, err := c.out.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, strings.TrimSpace(line)
+	}
+	c, id := take()
+	if found, err := s.Recover(); err != nil || len(found) > 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := s.Resume(id); !errors.Is(err, ErrBusy) {
+		t.Errorf("resumed beside its writer: %v", err)
+	}
+	c.end(t)
+	if i := list(t, s, Filter{})[0]; i.ID != id || i.Status != snapshot.StatusComplete {
+		t.Errorf("%+v", i)
+	}
+	c, id = take()
+	if err := c.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.cmd.Wait() // it was killed
+	found, err := s.Recover()
+	if err != nil || len(found) != 1 || found[0].ID != id {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	w, err := s.Resume(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Abandon("Its writer was killed."); err != nil {
+		t.Error(err)
 	}
 }
 
