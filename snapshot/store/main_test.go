@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) {
 		role(dir)
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // fail ends a child of a test.
