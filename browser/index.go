@@ -25,14 +25,15 @@ type entry struct {
 	snapshot.Incident
 	source *Source
 	pinned bool
+	stamp  string // of its manifest
 }
 
 func (e *entry) finished() bool {
 	return e.Status == snapshot.StatusComplete || e.Status == snapshot.StatusPartial
 }
 
-// index knows the manifests of all sources. A manifest is read once: it does not
-// change after it is written, but for what the store removed of it.
+// index knows the manifests of all sources. A manifest is read once, and again only
+// when the store has taken a file out of the incident.
 type index struct {
 	sources []Source
 
@@ -112,7 +113,8 @@ func (x *index) look(src *Source, before, next map[string]*entry) (fresh []*entr
 	for _, id := range ids {
 		key := src.Name + "/" + id
 		old := before[key]
-		if old != nil && old.finished() {
+		stamp := src.Reader.Stamp(id) // before the manifest is read: a change in between is seen next time
+		if old != nil && old.finished() && stamp == old.stamp {
 			if pinned := src.Reader.Pinned(id); pinned != old.pinned {
 				again := *old
 				again.pinned, old = pinned, &again
@@ -128,9 +130,9 @@ func (x *index) look(src *Source, before, next map[string]*entry) (fresh []*entr
 			x.problems[src.Name] = append(x.problems[src.Name], fmt.Sprintf("cannot read incident %s: %v", id, err))
 			continue
 		}
-		e := &entry{Incident: i, source: src, pinned: src.Reader.Pinned(id)}
+		e := &entry{Incident: i, source: src, pinned: src.Reader.Pinned(id), stamp: stamp}
 		next[key] = e
-		if old == nil || e.finished() {
+		if old == nil || !old.finished() && e.finished() {
 			fresh = append(fresh, e)
 		}
 	}

@@ -10,7 +10,7 @@ for peer in runsvdir s6-svscan; do
 done
 dir=$(mktemp -d -t vigil-bench.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
-for name in restart memory verdict output signals beat threads notify; do
+for name in restart memory verdict output signals beat threads notify store; do
   "${GO:-go}" build -o "$dir/$name" "./bench/$name" # beforehand: no compiler runs beside a measurement
 done
 say "restart";  "$dir/restart" -n 60
@@ -21,4 +21,5 @@ say "signals";  "$dir/signals"
 say "beat";     "$dir/beat"
 say "threads";  "$dir/threads"
 say "notify";   "$dir/notify"
+say "store";    "$dir/store" -n 5
 say "load at the end $(cut -d' ' -f1-3 /proc/loadavg)"

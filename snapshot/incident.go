@@ -38,7 +38,8 @@ type Incident struct {
 	Masked  []Masked   `json:"masked,omitempty"`  // what is not shown because it looks secret
 	Ran     []Ran      `json:"collectors"`        // which collectors ran, and what each cost
 	Files   []FileInfo `json:"files"`
-	Vigil   string     `json:"vigil"` // version of vigil that took it
+	Removed []Removed  `json:"removed,omitempty"` // files that it had, and that gave way to the bounds of the store
+	Vigil   string     `json:"vigil"`             // version of vigil that took it
 }
 
 // Seconds is a length of time in JSON: a number of seconds.

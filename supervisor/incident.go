@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/vigil-supervisor/vigil/internal/limited"
 	"github.com/vigil-supervisor/vigil/keeper/protocol"
 	"github.com/vigil-supervisor/vigil/signals"
@@ -18,6 +20,7 @@ import (
 	"github.com/vigil-supervisor/vigil/snapshot/collect/gotext"
 	"github.com/vigil-supervisor/vigil/snapshot/conclude"
 	"github.com/vigil-supervisor/vigil/snapshot/store"
+	"github.com/vigil-supervisor/vigil/supervisor/config"
 	"github.com/vigil-supervisor/vigil/supervisor/logs"
 )
 
@@ -209,19 +212,33 @@ func outputOf(inst *logs.Instance) (output string, masked []snapshot.Masked) {
 	return b.String(), masked
 }
 
-func (s *Supervisor) retention() (store.Policy, float64) {
+// retention are the bounds of the store, as they are configured now.
+func (s *Supervisor) retention() store.Policy {
 	i := s.config.Incidents
-	return store.Policy{MaxBytes: i.MaxBytes, MaxAge: i.MaxAge, MinFree: i.MinFree.Bytes}, i.MinFree.Percent
+	floor := func(f config.Free) store.Floor { return store.Floor{Least: f.Bytes, Percent: f.Percent} }
+	return store.Policy{
+		MaxBytes: i.MaxBytes, MaxAge: i.MaxAge, MinFree: floor(i.MinFree),
+		MinFreeInodes: store.Floor{Percent: i.MinFreeInodes}, MaxPerFingerprint: i.MaxPerFingerprint,
+	}
 }
 
-func (s *Supervisor) prune(p store.Policy, percent float64) []store.Removal {
-	if percent > 0 {
-		if _, total, err := s.store.Space(); err == nil {
-			p.MinFree = max(p.MinFree, int64(float64(total)*percent/100))
-		}
+func (s *Supervisor) prune(p store.Policy) []store.Removal {
+	removed, _, err := s.store.Prune(p, time.Now())
+	if err != nil {
+		s.log.Warn("the bounds of the incidents are not kept", zap.Error(err))
 	}
-	removed, _, _ := s.store.Prune(p, time.Now())
 	return removed
+}
+
+// tellPruned makes known what the bounds removed.
+func (s *Supervisor) tellPruned(removed []store.Removal) {
+	for _, r := range removed {
+		what := r.ID
+		if r.Part != "" {
+			what = r.Part + " of " + r.ID
+		}
+		s.event("", "pruned", fmt.Sprintf("%s: %s", what, r.Reason))
+	}
 }
 
 // exitOf words an end for the data model.

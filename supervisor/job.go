@@ -379,12 +379,12 @@ func (j *job) finish() {
 	if j.samples == nil {
 		j.samples = s.samplesOf(j.incident.Service)
 	}
-	policy, percent := s.retention()
+	policy := s.retention()
 	go func() {
 		done, err := j.complete()
 		var pruned []store.Removal
 		if err == nil {
-			pruned = s.prune(policy, percent)
+			pruned = s.prune(policy)
 		}
 		s.post(func() { j.completed(done, err, pruned) })
 	}()
@@ -401,9 +401,7 @@ func (j *job) completed(done snapshot.Incident, err error, pruned []store.Remova
 	}
 	j.told(done)
 	j.done(done, nil)
-	for _, r := range pruned {
-		s.event("", "pruned", fmt.Sprintf("%s: %s", r.ID, r.Reason))
-	}
+	s.tellPruned(pruned)
 }
 
 // done answers who waits for the incident.

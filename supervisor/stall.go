@@ -113,13 +113,13 @@ func (v *service) keepStall(sentence string) {
 	moments := v.timeline.copy()
 	output, masked := outputOf(v.inst)
 	incident.Masked = masked
-	policy, percent := v.s.retention()
+	policy := v.s.retention()
 	s, service := v.s, v.cfg.Name
 	go func() {
 		done, err := st.keep(s.store, incident, moments, output)
 		var pruned []store.Removal
 		if err == nil {
-			pruned = s.prune(policy, percent)
+			pruned = s.prune(policy)
 		}
 		s.post(func() {
 			if err != nil {
@@ -127,9 +127,7 @@ func (v *service) keepStall(sentence string) {
 				return
 			}
 			s.event(service, "stall", done.ID+" "+string(done.Status)+": "+done.Sentence)
-			for _, r := range pruned {
-				s.event("", "pruned", fmt.Sprintf("%s: %s", r.ID, r.Reason))
-			}
+			s.tellPruned(pruned)
 		})
 	}()
 }

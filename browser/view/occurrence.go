@@ -68,13 +68,12 @@ func Badges(i *snapshot.Incident) []api.Badge {
 		case files[e.file]:
 		case i.Status == snapshot.StatusWriting || i.Status == snapshot.StatusPending:
 			continue // it may still come
+		case removedBy(i, e.file) != "":
+			b.State, b.Why = "removed", removedBy(i, e.file)
 		case !e.always:
 			continue
 		default:
 			b.State, b.Why = "missing", why
-			if removed := removedBy(i, e.file); removed != "" {
-				b.State, b.Why = "removed", removed
-			}
 		}
 		list = append(list, b)
 	}
@@ -93,8 +92,12 @@ func reason(i *snapshot.Incident, collectors []string) (why string, partial bool
 	return "", false
 }
 
-// removedBy is the sentence that tells of a file that was removed for its size.
+// removedBy is the sentence that tells of a file that was removed, by the bounds of
+// the store or before that for its size.
 func removedBy(i *snapshot.Incident, file string) string {
+	if r, ok := i.RemovedFile(file); ok {
+		return r.Sentence()
+	}
 	for _, m := range i.Missing {
 		if strings.Contains(m, file) && strings.Contains(m, "removed") {
 			return m

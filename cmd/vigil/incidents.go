@@ -102,16 +102,26 @@ func (a *app) listIncidents(f listFlags) error {
 	}
 	all := []snapshot.Incident{}
 	for _, s := range stores {
-		incidents, problems, err := s.List(filter)
+		list := s.Briefs
+		if f.json { // all that the manifests say
+			list = s.List
+		}
+		incidents, problems, err := list(filter)
 		if err != nil {
 			return err
 		}
 		for _, p := range problems {
 			a.note("%s", p)
 		}
+		if len(all) == 0 && len(incidents) > 0 { // no copy of ten thousand
+			all = incidents
+			continue
+		}
 		all = append(all, incidents...)
 	}
-	slices.SortStableFunc(all, newestFirst)
+	if !slices.IsSortedFunc(all, newestFirst) {
+		slices.SortStableFunc(all, newestFirst)
+	}
 	if f.max > 0 {
 		all = all[:min(len(all), f.max)]
 	}

@@ -12,13 +12,15 @@ import (
 
 // pruneFlags are the bounds of `vigil incidents prune`.
 type pruneFlags struct {
-	maxBytes, maxAge, minFree string
-	json, dryRun              bool
+	maxBytes, maxAge, minFree, minFreeInodes string
+	maxPerFingerprint                        int
+	json, dryRun                             bool
 }
 
-// removal is an incident that prune removed, in JSON.
+// removal is an incident, or a file of one, that prune removed, in JSON.
 type removal struct {
 	ID     string `json:"id"`
+	Part   string `json:"part,omitempty"` // the file; absent: all of it
 	Bytes  int64  `json:"bytes"`
 	Reason string `json:"reason"`
 }
@@ -28,9 +30,11 @@ func (a *app) incidentsPruneCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune",
 		Short: "Remove old incidents now",
-		Long: "Remove incidents until the bounds hold: oldest first, and the first and the newest\n" +
-			"of each kind of death last. The newest of all, unfinished and pinned ones stay. A\n" +
-			"vigil that runs does so by itself, by the bounds of its configuration.",
+		Long: "Remove until the bounds hold: what is too old or too often the same; then memory and\n" +
+			"other large files of incidents, oldest first, which then say so; then whole incidents,\n" +
+			"and the first and the newest of each kind of death last. The newest of all, unfinished\n" +
+			"and pinned ones stay. A vigil that runs does so by itself after each incident, by the\n" +
+			"bounds of its configuration.",
 		Example: "  vigil incidents prune --max-age 7d",
 		Args:    noArguments,
 		RunE:    a.do(func(*cobra.Command, []string) error { return a.prune(f) }),
@@ -38,30 +42,42 @@ func (a *app) incidentsPruneCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.maxBytes, "max-bytes", "4GiB", "how much all may take")
 	cmd.Flags().StringVar(&f.maxAge, "max-age", "30d", "how old one may be")
 	cmd.Flags().StringVar(&f.minFree, "min-free", "10%", "how much of the file system stays free: a share or a size")
+	cmd.Flags().StringVar(&f.minFreeInodes, "min-free-inodes", "5%", "which share of the inodes of the file system stays free")
+	cmd.Flags().IntVar(&f.maxPerFingerprint, "max-per-fingerprint", 100, "how many of one kind of death of one service are kept")
 	cmd.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "only say what would be removed")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print a list of what was removed")
 	return cmd
 }
 
-// bounds reads the flags. The free space depends on the file system.
-func (f pruneFlags) bounds() (store.Policy, config.Free, error) {
+// bounds reads the flags.
+func (f pruneFlags) bounds() (store.Policy, error) {
 	size, err := config.ParseSize(f.maxBytes)
 	if err != nil {
-		return store.Policy{}, config.Free{}, usagef("cannot use --max-bytes: %w", err)
+		return store.Policy{}, usagef("cannot use --max-bytes: %w", err)
 	}
 	age, err := config.ParseDuration(f.maxAge)
 	if err != nil {
-		return store.Policy{}, config.Free{}, usagef("cannot use --max-age: %w", err)
+		return store.Policy{}, usagef("cannot use --max-age: %w", err)
 	}
 	free, err := config.ParseFree(f.minFree)
 	if err != nil {
-		return store.Policy{}, config.Free{}, usagef("cannot use --min-free: %w", err)
+		return store.Policy{}, usagef("cannot use --min-free: %w", err)
 	}
-	return store.Policy{MaxBytes: size, MaxAge: age}, free, nil
+	inodes, err := config.ParseShare(f.minFreeInodes)
+	if err != nil {
+		return store.Policy{}, usagef("cannot use --min-free-inodes: %w", err)
+	}
+	if f.maxPerFingerprint < 2 {
+		return store.Policy{}, usagef("cannot use --max-per-fingerprint: %d is less than 2, the first and the newest", f.maxPerFingerprint)
+	}
+	return store.Policy{
+		MaxBytes: size, MaxAge: age, MinFree: store.Floor{Least: free.Bytes, Percent: free.Percent},
+		MinFreeInodes: store.Floor{Percent: inodes}, MaxPerFingerprint: f.maxPerFingerprint,
+	}, nil
 }
 
 func (a *app) prune(f pruneFlags) error {
-	policy, free, err := f.bounds()
+	policy, err := f.bounds()
 	if err != nil {
 		return err
 	}
@@ -78,11 +94,6 @@ func (a *app) prune(f pruneFlags) error {
 			}
 			prune = s.Prune
 		}
-		_, total, err := s.Space()
-		if err != nil {
-			return err
-		}
-		policy.MinFree = free.Bytes + int64(free.Percent/100*float64(total))
 		gone, problems, err := prune(policy, time.Now())
 		if err != nil {
 			return err
@@ -104,7 +115,11 @@ func (a *app) prune(f pruneFlags) error {
 	var bytes int64
 	for _, r := range removed {
 		bytes += r.Bytes
-		fmt.Fprintf(a.out, "%s %s (%s): %s\n", verbs[0], r.ID, size(r.Bytes), harmlessCell(r.Reason))
+		what := r.ID
+		if r.Part != "" {
+			what = r.Part + " of " + r.ID
+		}
+		fmt.Fprintf(a.out, "%s %s (%s): %s\n", verbs[0], what, size(r.Bytes), harmlessCell(r.Reason))
 	}
 	fmt.Fprintf(a.out, "%d %s, %s %s\n", len(removed), verbs[0], size(bytes), verbs[1])
 	return nil

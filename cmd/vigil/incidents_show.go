@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,21 +26,34 @@ type shown struct {
 
 func (a *app) incidentsShowCommand() *cobra.Command {
 	var json, all bool
+	var groupBy string
 	cmd := &cobra.Command{
-		Use:     "show [ID|last|BUNDLE]",
-		Short:   "Show one incident: its sentence, stacks, and what happened before",
-		Long:    "Show one incident: its sentence, stacks, and what happened before. ID is one of the\nlist, or the beginning of one; without it the newest is shown. BUNDLE is a file\nthat vigil incidents export wrote; diff and export take one too.",
-		Example: "  vigil incidents show last",
+		Use:   "show [ID|last|BUNDLE]",
+		Short: "Show one incident: its sentence, stacks, and what happened before",
+		Long: "Show one incident: its sentence, stacks, and what happened before. ID is one of the\nlist, or the beginning of one; without it the newest is shown. BUNDLE is a file\nthat vigil incidents export wrote; diff and export take one too.\n\n" +
+			"With --group-by only its stacks are shown, grouped as the browser does: by the whole\n" +
+			"stack, by the innermost frame of the program's own code (top), by who created them, by\n" +
+			"label, by the name of the thread without its number, or by state. Then --json prints\n" +
+			"what the browser's API answers, where thread is called name.",
+		Example: "  vigil incidents show last\n  vigil incidents show last --group-by top",
 		Args:    atMostOne("incident"),
 		RunE: a.do(func(_ *cobra.Command, args []string) error {
 			ref := store.Last
 			if len(args) > 0 {
 				ref = args[0]
 			}
+			if groupBy != "" {
+				full, _, err := a.loadIncident(ref)
+				if err != nil {
+					return err
+				}
+				return a.showGroups(full, groupBy, json, all)
+			}
 			return a.showIncident(ref, json, all)
 		}),
 	}
 	cmd.Flags().BoolVar(&json, "json", false, "print an object")
+	cmd.Flags().Var(&choice{value: &groupBy, allowed: groupings()}, "group-by", "show only the stacks, grouped by "+strings.Join(groupings(), ", "))
 	cmd.Flags().BoolVar(&all, "all", false, "show also what is collapsed: idle goroutines, long lists")
 	return cmd
 }

@@ -56,6 +56,9 @@ func (a *app) snapshotProcess(ctx context.Context, f snapshotFlags) ([]control.S
 	if c.writing, err = s.Begin(subject, now); err != nil {
 		return nil, system(err)
 	}
+	// A vigil that starts meanwhile must not take it for left behind. Where that
+	// cannot be said, it would be completed twice, and the second time counts.
+	_ = c.writing.Hold()
 	return []control.SnapshotResult{c.take(ctx, subject, now)}, nil
 }
 

@@ -167,38 +167,6 @@ func settleFile(path string) (int64, error) {
 	return st.Blocks * 512, nil
 }
 
-// allocated returns the bytes on disk of one file or directory, not of what is in it.
-func allocated(path string) (int64, error) {
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		return 0, fmt.Errorf("cannot measure %s: %w", path, err)
-	}
-	return st.Blocks * 512, nil
-}
-
-// usage returns the bytes on disk of a directory and all files directly in it.
-func usage(dir string) (int64, error) {
-	total, err := allocated(dir)
-	if err != nil {
-		return 0, err
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, err
-	}
-	for _, e := range entries {
-		n, err := allocated(filepath.Join(dir, e.Name()))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed meanwhile
-		}
-		if err != nil {
-			return 0, err
-		}
-		total += n
-	}
-	return total, nil
-}
-
 func isMarker(name string) bool { return name == fileWriting || name == filePending }
 
 // isOwnRemains reports whether a file of an incident is the reserve or was left

@@ -21,10 +21,20 @@
 // fills the disk can so still be listed, and says what is missing. A disk that
 // has not even that room refuses Begin, which then leaves nothing behind.
 //
+// # Bounds
+//
+// Prune removes by a Policy: large files of old incidents first, then incidents.
+// An incident that lost a file says so in its manifest, which is rewritten before
+// the file goes.
+//
 // # Who may call
 //
-// One process at a time writes (the supervisor that holds the epoch); any
-// number read, also without a supervisor. Directories are 0700, files 0600.
+// Any number of processes begin and complete incidents of their own, and any number
+// read, also without a supervisor. Prune and SetPinned hold a lock on the directory,
+// flock(2), and wait a bounded time for another's. Recover is for one process: the
+// supervisor that holds the epoch. Directories are 0700, files 0600.
+//
 // Hidden names belong to the store: ".new-ID" is an incident that is being
-// begun, ".removed-ID" one that is being removed, ".reserve" the reserve.
+// begun, ".removed-ID" one that is being removed, ".reserve" the reserve, ".index" a
+// cache of what lists show, which counts only while a manifest has not changed since.
 package store

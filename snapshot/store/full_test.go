@@ -27,6 +27,7 @@ func TestFullDisk(t *testing.T) {
 		t.Run("begin", func(t *testing.T) { fullBegin(t, filepath.Join(dir, "begin")) })
 		t.Run("evidence", func(t *testing.T) { fullEvidence(t, filepath.Join(dir, "evidence")) })
 		t.Run("manifest", func(t *testing.T) { fullManifest(t, filepath.Join(dir, "manifest")) })
+		t.Run("strip", func(t *testing.T) { fullStrip(t, filepath.Join(dir, "strip")) })
 		return
 	}
 	if os.Geteuid() != 0 {
@@ -39,7 +40,7 @@ func TestFullDisk(t *testing.T) {
 	if errors.Is(err, syscall.EPERM) {
 		t.Skip("needs CAP_SYS_ADMIN: it mounts a file system of 1 MiB in a mount namespace of its own")
 	}
-	if err != nil || strings.Count(string(out), "--- PASS") != 4 {
+	if err != nil || strings.Count(string(out), "--- PASS") != 5 {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }
@@ -47,12 +48,12 @@ func TestFullDisk(t *testing.T) {
 // fill takes all but the given number of bytes of the file system.
 func fill(t *testing.T, s *Store, leave int64) (release func()) {
 	t.Helper()
-	free, _, err := s.Space()
+	room, err := s.Room()
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(filepath.Dir(s.Root()), "filler")
-	if err := os.WriteFile(path, make([]byte, max(0, free-leave)), 0o600); err != nil {
+	if err := os.WriteFile(path, make([]byte, max(0, room.Free-leave)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return func() {
@@ -165,5 +166,26 @@ func fullManifest(t *testing.T, dir string) {
 	release()
 	if _, err := w.Complete(incident); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// fullStrip: a disk that has no room for the new manifest gets it from the file
+// that goes.
+func fullStrip(t *testing.T, dir string) {
+	s := openFull(t, dir)
+	old := addLarge(t, s, 1, "v1:a")
+	release := fill(t, s, 0)
+	defer release()
+	if err := os.WriteFile(filepath.Join(dir, "probe"), make([]byte, 4096), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	if err := s.strip(old.ID, Removal{Part: snapshot.FileCore, Bytes: 256 << 10, Reason: "a test"}, at(9)); err != nil {
+		t.Fatal(err)
+	}
+	if i := list(t, s, Filter{})[0]; len(i.Removed) != 1 {
+		t.Errorf("%+v", i.Removed)
+	}
+	if room, err := s.Room(); err != nil || room.Free < 128<<10 {
+		t.Errorf("%+v is free, %v", room, err)
 	}
 }

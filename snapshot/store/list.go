@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vigil-supervisor/vigil/snapshot"
@@ -37,11 +38,40 @@ func (f Filter) matches(i snapshot.Incident) bool {
 		(f.Until.IsZero() || i.Time.Before(f.Until))
 }
 
+// chooses says whether the filter leaves out anything.
+func (f Filter) chooses() bool {
+	return f.Service != "" || f.Cause != snapshot.CauseNone || f.Fingerprint != "" || !f.Since.IsZero() || !f.Until.IsZero()
+}
+
 // List returns the incidents that match, newest first. Unfinished ones have
 // Status writing or pending and what their marker knows. An incident that
 // cannot be read becomes a sentence in problems, with its path, and hides no
 // other; so does what was left out. The error is that of reading the directory.
 func (s *Store) List(filter Filter) (incidents []snapshot.Incident, problems []string, err error) {
+	return s.list(filter, func(b *briefs, id string) (snapshot.Incident, error) {
+		if filter.chooses() {
+			if i, all, err := b.of(id); all || err != nil || !filter.matches(i) {
+				return i, err
+			}
+		}
+		return s.head(id)
+	})
+}
+
+// Briefs is List with only what a list shows of each: Schema, ID, Service, Instance,
+// PID, Time, Host, Cause, Sentence, Fingerprint, Status and Bytes. Of many incidents
+// it takes these from an index, where that is current.
+func (s *Store) Briefs(filter Filter) (incidents []snapshot.Incident, problems []string, err error) {
+	return s.list(filter, func(b *briefs, id string) (snapshot.Incident, error) {
+		i, all, err := b.of(id)
+		if all {
+			i = brief(&i)
+		}
+		return i, err
+	})
+}
+
+func (s *Store) list(filter Filter, of func(*briefs, string) (snapshot.Incident, error)) (incidents []snapshot.Incident, problems []string, err error) {
 	limit := filter.Max
 	if limit <= 0 || limit > MaxList {
 		limit = MaxList
@@ -50,6 +80,11 @@ func (s *Store) List(filter Filter) (incidents []snapshot.Incident, problems []s
 	if err != nil {
 		return nil, nil, err
 	}
+	if !filter.chooses() {
+		incidents = make([]snapshot.Incident, 0, min(limit, len(ids)))
+	}
+	b := briefs{s: s}
+	defer b.close()
 	for n, id := range ids {
 		if len(incidents) == limit {
 			if filter.Max <= 0 || filter.Max > MaxList {
@@ -57,7 +92,7 @@ func (s *Store) List(filter Filter) (incidents []snapshot.Incident, problems []s
 			}
 			break
 		}
-		incident, err := s.head(id)
+		incident, err := of(&b, id)
 		switch {
 		case errors.Is(err, ErrNotFound): // removed meanwhile
 		case err != nil:
@@ -71,13 +106,8 @@ func (s *Store) List(filter Filter) (incidents []snapshot.Incident, problems []s
 
 // ids returns the ids in the store, newest first.
 func (s *Store) ids() (ids []string, problems []string, err error) {
-	d, err := os.Open(s.root)
+	names, err := readNames(s.root)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot list incidents: %w", err)
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(maxNames)
-	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, fmt.Errorf("cannot list incidents of %s: %w", s.root, err)
 	}
 	if len(names) == maxNames {
@@ -88,9 +118,22 @@ func (s *Store) ids() (ids []string, problems []string, err error) {
 			ids = append(ids, name)
 		}
 	}
-	slices.Sort(ids)
-	slices.Reverse(ids)
+	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(b, a) })
 	return ids, problems, nil
+}
+
+// readNames returns at most maxNames names of a directory.
+func readNames(dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(maxNames)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return names, err
 }
 
 // head returns the manifest of an incident, or what its marker knows.

@@ -43,10 +43,35 @@ func (s *Store) Load(ref string) (Full, error) {
 	}
 	full := Full{Incident: incident}
 	full.load(s.path(id))
+	if s.whole(incident) {
+		return full, nil
+	}
+	// If it was pruned between our looks, then that is what there is to say.
+	if incident, err = s.head(id); err != nil {
+		return Full{}, fmt.Errorf("cannot load incident %q: %w", ref, err)
+	}
+	full = Full{Incident: incident}
+	full.load(s.path(id))
 	return full, nil
 }
 
+// whole says whether all files are there that a manifest lists.
+func (s *Store) whole(i snapshot.Incident) bool {
+	for _, f := range i.Files {
+		if !isEvidence(f.Name) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(s.path(i.ID), f.Name)); errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
+}
+
 func (f *Full) load(dir string) {
+	for _, r := range f.Incident.Removed {
+		f.Problems = append(f.Problems, r.Sentence())
+	}
 	path := func(name string) string { return filepath.Join(dir, name) }
 
 	var stacks snapshot.Stacks
@@ -88,6 +113,9 @@ func (f *Full) note(name string, err error) bool {
 	case err == nil:
 		return true
 	case errors.Is(err, fs.ErrNotExist):
+		if _, told := f.Incident.RemovedFile(name); told {
+			return false
+		}
 		f.Problems = append(f.Problems, fmt.Sprintf("There is no %s.", name))
 	default:
 		f.Problems = append(f.Problems, fmt.Sprintf("Cannot read %s: %v.", name, err))

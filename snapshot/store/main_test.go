@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
@@ -16,17 +18,24 @@ const childEnv = "VIGIL_TEST_STORE_WRITER"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
-		writeForever(dir)
+		role := roles[os.Getenv(roleEnv)]
+		if role == nil {
+			role = writeForever
+		}
+		role(dir)
+		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
+}
+
+// fail ends a child of a test.
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
 // writeForever begins and completes incidents until it is killed.
 func writeForever(dir string) {
-	fail := func(err error) {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 	s, err := Open(dir)
 	if err != nil {
 		fail(err)

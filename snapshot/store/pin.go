@@ -16,6 +16,12 @@ func (s *Store) SetPinned(ref string, pinned bool) error {
 	if s.readOnly {
 		return fmt.Errorf("cannot pin incident %q: %w", ref, ErrReadOnly)
 	}
+	// A prune that has begun is let to end: what it does not remove is kept then.
+	unlock, err := s.lock(lockWait)
+	if err != nil {
+		return fmt.Errorf("cannot pin incident %q: %w", ref, err)
+	}
+	defer unlock()
 	id, err := s.Resolve(ref)
 	if err != nil {
 		return fmt.Errorf("cannot pin incident %q: %w", ref, err)

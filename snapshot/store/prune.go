@@ -13,32 +13,55 @@ import (
 
 // Prune removes what Policy.Plan says and returns what was removed and why.
 // Unfinished and pinned incidents stay; one whose manifest cannot be read goes
-// only when the bytes or the free space cannot be had otherwise. Each goes at
-// once for readers: it is renamed before it is deleted. problems are sentences
-// about what could not be measured or removed, or that the policy cannot be
-// met. now is the wall clock.
+// only when the room cannot be had otherwise. Each goes at once for readers: it is
+// renamed before it is deleted; of one that loses a file the manifest says so
+// before the file goes. One process prunes at a time: another one's prune is waited
+// for, up to lockWait (ErrLocked). problems are sentences about what could not be
+// measured or removed, or that the policy cannot be met. now is the wall clock.
 func (s *Store) Prune(policy Policy, now time.Time) (removed []Removal, problems []string, err error) {
 	if s.readOnly {
 		return nil, nil, fmt.Errorf("cannot prune incident store %s: %w", s.root, ErrReadOnly)
 	}
-	entries, problems, err := s.entries()
+	unlock, err := s.lock(lockWait)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot prune: %w", err)
+	}
+	defer unlock()
+	b := briefs{s: s, made: make(map[string]record)}
+	defer b.close()
+	entries, problems, err := b.entries()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot prune incident store %s: %w", s.root, err)
 	}
-	free, _, err := s.Space()
+	problems = append(problems, s.finish(entries)...)
+	room, err := s.Room()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot prune incident store: %w", err)
 	}
-	var freed int64
-	for _, r := range policy.Plan(entries, free, now) {
-		if err := s.remove(r.ID); err != nil {
-			problems = append(problems, err.Error())
+	inodes := make(map[string]int64, len(entries))
+	for _, e := range entries {
+		inodes[e.ID] = e.Inodes
+	}
+	left := total(entries)
+	for _, r := range policy.Plan(entries, room, now) {
+		if err := s.do(r, now); err != nil {
+			if !errors.Is(err, errPinned) {
+				problems = append(problems, err.Error())
+			}
 			continue
 		}
-		freed += r.Bytes
+		left, room.Free = left-r.Bytes, room.Free+r.Bytes
+		if r.Part == "" {
+			room.FreeInodes += inodes[r.ID]
+		} else {
+			room.FreeInodes++
+		}
 		removed = append(removed, r)
 	}
-	rest := plan{policy: policy, total: total(entries) - freed, free: free + freed}
+	if err := b.reindex(); err != nil {
+		problems = append(problems, fmt.Sprintf("cannot write the index of %s: %v", s.root, err))
+	}
+	rest := plan{policy: policy, total: left, room: room}
 	if why := rest.want(); why != "" {
 		problems = append(problems, "nothing more may be removed, but "+why)
 	}
@@ -47,32 +70,49 @@ func (s *Store) Prune(policy Policy, now time.Time) (removed []Removal, problems
 
 // Preview returns what Prune would remove now, and removes nothing.
 func (s *Store) Preview(policy Policy, now time.Time) (planned []Removal, problems []string, err error) {
-	entries, problems, err := s.entries()
+	b := briefs{s: s, made: make(map[string]record)}
+	defer b.close()
+	entries, problems, err := b.entries()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot look at incident store: %w", err)
 	}
-	free, _, err := s.Space()
+	room, err := s.Room()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot look at incident store: %w", err)
 	}
-	return policy.Plan(entries, free, now), problems, nil
+	return policy.Plan(entries, room, now), problems, nil
 }
 
-func total(entries []Entry) (bytes int64) {
+// do removes an incident, or a file of one.
+func (s *Store) do(r Removal, now time.Time) error {
+	if r.Part != "" {
+		return s.strip(r.ID, r, now)
+	}
+	return s.remove(r.ID)
+}
+
+// finish removes what a prune that was killed had written off already.
+func (s *Store) finish(entries []Entry) (problems []string) {
 	for _, e := range entries {
-		bytes += e.Bytes
+		for _, name := range e.leftovers {
+			if err := removePart(s.path(e.ID), name); err != nil {
+				problems = append(problems, fmt.Sprintf("cannot remove %s of incident %s: %v", name, e.ID, err))
+			}
+		}
 	}
-	return bytes
+	return problems
 }
 
-// entries measures all incidents.
-func (s *Store) entries() (entries []Entry, problems []string, err error) {
-	ids, problems, err := s.ids()
+// entries measures all incidents. What they say of themselves comes from the index
+// where that is current; what they take is always looked at.
+func (b *briefs) entries() (entries []Entry, problems []string, err error) {
+	ids, problems, err := b.s.ids()
 	if err != nil {
 		return nil, nil, err
 	}
+	b.read()
 	for _, id := range ids {
-		entry, err := s.entry(id)
+		entry, err := b.entry(id)
 		switch {
 		case errors.Is(err, ErrNotFound), errors.Is(err, fs.ErrNotExist): // removed meanwhile
 		case err != nil:
@@ -84,12 +124,14 @@ func (s *Store) entries() (entries []Entry, problems []string, err error) {
 	return entries, problems, nil
 }
 
-func (s *Store) entry(id string) (Entry, error) {
-	bytes, err := usage(s.path(id))
+func (b *briefs) entry(id string) (Entry, error) {
+	s := b.s
+	m, err := measureDir(s.path(id))
 	if err != nil {
 		return Entry{}, err
 	}
-	incident, err := s.head(id)
+	keep := m.pinned || s.isActive(id)
+	r, all, err := b.known(id)
 	if errors.Is(err, ErrNotFound) {
 		return Entry{}, err
 	}
@@ -97,22 +139,50 @@ func (s *Store) entry(id string) (Entry, error) {
 		// Evidence that cannot be read now may be read by another version:
 		// a fingerprint of its own spares it as long as there is room.
 		at, service, _ := parseID(id)
-		return Entry{ID: id, Time: at, Service: service, Fingerprint: "unreadable:" + id, Bytes: bytes, Keep: s.keeps(id)}, nil
+		return Entry{ID: id, Time: at, Service: service, Fingerprint: "unreadable:" + id, Bytes: m.bytes, Inodes: m.inodes, Keep: keep}, nil
 	}
-	unfinished := incident.Status == snapshot.StatusWriting || incident.Status == snapshot.StatusPending
-	return Entry{
-		ID: id, Time: incident.Time, Service: incident.Service, Cause: incident.Cause,
-		Fingerprint: incident.Fingerprint, Bytes: bytes, Keep: unfinished || s.keeps(id),
-	}, nil
+	if r != nil {
+		if all = r.incident(); r.removed > 0 {
+			if all, err = s.head(id); err != nil {
+				return Entry{}, err
+			}
+		}
+	}
+	e := Entry{
+		ID: id, Time: all.Time, Service: all.Service, Cause: all.Cause, Fingerprint: all.Fingerprint,
+		Bytes: m.bytes, Inodes: m.inodes, Keep: keep || !finished(all.Status), leftovers: leftovers(all, m),
+	}
+	if !e.Keep && len(e.leftovers) == 0 {
+		e.Parts = m.parts()
+	}
+	return e, nil
+}
+
+func finished(s snapshot.Status) bool {
+	return s == snapshot.StatusComplete || s == snapshot.StatusPartial
 }
 
 func (s *Store) keeps(id string) bool { return s.Pinned(id) || s.isActive(id) }
+
+// errPinned: somebody pinned it after the plan was made.
+var errPinned = errors.New("it is pinned, or being written")
+
+// mayTouch looks once more: between the plan and the act somebody may have pinned it.
+func (s *Store) mayTouch(id string) error {
+	if s.keeps(id) {
+		return errPinned
+	}
+	return nil
+}
 
 // remove removes an incident. A process that is killed in between leaves a
 // hidden directory, which Recover removes.
 func (s *Store) remove(id string) error {
 	hidden := s.path(prefixRemoved + id)
-	err := os.RemoveAll(hidden) // of an earlier try
+	err := s.mayTouch(id)
+	if err == nil {
+		err = os.RemoveAll(hidden) // of an earlier try
+	}
 	if err == nil {
 		err = os.Rename(s.path(id), hidden)
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,8 +71,10 @@ func readFile(path string, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%s has %d bytes, the limit is %d", path, info.Size(), limit)
 	}
+	b := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead)) // no growing
 	// The limit is kept even when the file grows meanwhile.
-	return io.ReadAll(io.LimitReader(f, limit))
+	_, err = b.ReadFrom(io.LimitReader(f, limit))
+	return b.Bytes(), err
 }
 
 // readTail reads the last limit bytes of a file, and returns how many bytes

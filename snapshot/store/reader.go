@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vigil-supervisor/vigil/snapshot"
 )
 
@@ -20,6 +22,9 @@ type Reader interface {
 	// fs.ErrNotExist when there is none.
 	Read(id, name string, v any) error
 	Pinned(id string) bool
+	// Stamp changes when the manifest does, as when the bounds of a store take a file
+	// out of the incident; "" when there is none.
+	Stamp(id string) string
 	// Dir is the directory of an incident, "" when it has none.
 	Dir(id string) (string, error)
 }
@@ -36,6 +41,27 @@ func (s *Store) Head(id string) (snapshot.Incident, error) {
 		return snapshot.Incident{}, ErrNotFound
 	}
 	return s.head(id)
+}
+
+// Stamp identifies the manifest of an incident as it is on disk now.
+func (s *Store) Stamp(id string) string {
+	if !validID(id) {
+		return ""
+	}
+	var st unix.Stat_t
+	if unix.Lstat(filepath.Join(s.path(id), snapshot.FileIncident), &st) != nil {
+		return ""
+	}
+	return fmt.Sprint(stampOf(&st))
+}
+
+// stamp tells two contents of a manifest apart: it is replaced, never changed.
+type stamp struct {
+	inode, size, modified, changed int64 // times in nanoseconds
+}
+
+func stampOf(st *unix.Stat_t) stamp {
+	return stamp{int64(st.Ino), st.Size, st.Mtim.Nano(), st.Ctim.Nano()}
 }
 
 // Read decodes a JSON file of an incident, which must be one that the data model

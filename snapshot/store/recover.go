@@ -28,8 +28,8 @@ type Unfinished struct {
 // without incident.json is listed as Lost.
 //
 // Only the process that owns the store may call it, since an incident that
-// another process is writing looks the same. Those that this Store is writing
-// are left alone. What could not be examined is joined into the error; the list
+// another process is writing looks the same, unless it holds it (Writing.Hold).
+// Those that are held, and those that this Store is writing, are left alone. What could not be examined is joined into the error; the list
 // is good all the same.
 func (s *Store) Recover() ([]Unfinished, error) {
 	if s.readOnly {
@@ -53,6 +53,9 @@ func (s *Store) Recover() ([]Unfinished, error) {
 			continue
 		}
 		if !validID(e.Name()) || s.isActive(e.Name()) {
+			continue
+		}
+		if s.isHeld(e.Name()) {
 			continue
 		}
 		u, unfinished, err := s.examine(e.Name())
@@ -120,7 +123,7 @@ func (s *Store) resume(id string) (*Writing, error) {
 	if !validID(id) {
 		return nil, ErrNotFound
 	}
-	if !s.take(id) {
+	if s.isHeld(id) || !s.take(id) {
 		return nil, ErrBusy
 	}
 	w, err := s.reopen(id)

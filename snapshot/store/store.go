@@ -19,6 +19,7 @@ var (
 	ErrClosed    = errors.New("store: this incident is not being written any more")
 	ErrBusy      = errors.New("store: this incident is being written")
 	ErrFinished  = errors.New("store: this incident is complete")
+	ErrLocked    = errors.New("store: another process has been changing it")
 )
 
 // Modes of what the store creates.
@@ -68,16 +69,6 @@ func open(dir string, readOnly bool) (*Store, error) {
 
 // Root returns the absolute path of the directory that holds the incidents.
 func (s *Store) Root() string { return s.root }
-
-// Space returns how many bytes of the store's file system an unprivileged user
-// can still take, and how large it is: f_bavail and f_blocks of statfs(2).
-func (s *Store) Space() (free, total int64, err error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(s.root, &st); err != nil {
-		return 0, 0, fmt.Errorf("cannot measure free space of %s: %w", s.root, err)
-	}
-	return int64(st.Bavail) * st.Frsize, int64(st.Blocks) * st.Frsize, nil
-}
 
 // path returns the directory of an incident. The id must be valid.
 func (s *Store) path(id string) string { return filepath.Join(s.root, id) }

@@ -364,10 +364,10 @@ func TestReaderBesideWriter(t *testing.T) {
 	}
 }
 
-func TestSpace(t *testing.T) {
-	free, size, err := openStore(t).Space()
-	if err != nil || free < 0 || size <= 0 || free > size {
-		t.Errorf("%d of %d free, %v", free, size, err)
+func TestRoom(t *testing.T) {
+	r, err := openStore(t).Room()
+	if err != nil || r.Free < 0 || r.Total <= 0 || r.Free > r.Total || r.FreeInodes > r.Inodes {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -37,6 +37,7 @@ type Writing struct {
 	dir    string
 	marker Marker
 	closed bool
+	held   *os.File // see Hold
 }
 
 // Begin makes the directory of a new incident, durable, with its marker. now is
@@ -60,7 +61,9 @@ func (s *Store) Begin(subject Subject, now time.Time) (*Writing, error) {
 			return w, nil
 		}
 		s.release(w.id)
-		if !errors.Is(err, fs.ErrExist) {
+		// It does not exist any more when a supervisor that has just started took
+		// it for what a killed process left.
+		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
@@ -208,5 +211,8 @@ func (w *Writing) Close() {
 	if !w.closed {
 		w.closed = true
 		w.store.release(w.id)
+		if w.held != nil {
+			_ = w.held.Close() // which unlocks
+		}
 	}
 }

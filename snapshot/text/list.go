@@ -1,7 +1,6 @@
 package text
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -34,12 +33,16 @@ func List(w io.Writer, incidents []snapshot.Incident, opts Options) error {
 			widths[c] = max(widths[c], utf8.RuneCountInString(row[c]))
 		}
 	}
+	used := 0
+	for _, width := range widths {
+		used += width + 2
+	}
 	for n, row := range rows {
 		var b strings.Builder
-		for c, width := range widths {
-			fmt.Fprintf(&b, "%-*s  ", width, row[c])
+		for c, width := range widths { // not by fmt: of ten thousand rows that is half of the time
+			b.WriteString(row[c])
+			b.WriteString(strings.Repeat(" ", width-utf8.RuneCountInString(row[c])+2))
 		}
-		used := utf8.RuneCountInString(b.String())
 		sentence := row[len(widths)]
 		if opts.Width > 0 {
 			sentence = cut(sentence, max(20, opts.Width-used))

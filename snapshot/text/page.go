@@ -36,7 +36,7 @@ type page struct {
 }
 
 func newPage(w io.Writer, opts Options) *page {
-	return &page{w: bufio.NewWriter(w), opts: opts}
+	return &page{w: bufio.NewWriterSize(w, 64<<10), opts: opts}
 }
 
 // close writes what is buffered and returns the first error.

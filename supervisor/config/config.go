@@ -132,6 +132,9 @@ type Incidents struct {
 	MaxBytes int64         `json:"max_bytes"`
 	MaxAge   time.Duration `json:"max_age"`
 	MinFree  Free          `json:"min_free"`
+	// MinFreeInodes is a share of the inodes of the file system, in percent.
+	MinFreeInodes     float64 `json:"min_free_inodes"`
+	MaxPerFingerprint int     `json:"max_per_fingerprint"` // 0: any number
 }
 
 // Free is free space of a file system: a share, or a number of bytes.

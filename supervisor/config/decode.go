@@ -295,6 +295,17 @@ func (d *decoder) free(n *node) Free {
 	return v
 }
 
+func (d *decoder) share(n *node) float64 {
+	if !d.want(n, `a share in quotes, like "5%"`, unstable.String) {
+		return 0
+	}
+	v, err := ParseShare(n.text)
+	if err != nil {
+		d.fail(n.at, "%v", err)
+	}
+	return v
+}
+
 func (d *decoder) signal(n *node) syscall.Signal {
 	if !d.want(n, `the name of a signal, like "TERM"`, unstable.String) {
 		return 0

@@ -72,6 +72,9 @@ func FuzzValues(f *testing.F) {
 		if n, err := ParseSize(s); err == nil && n < 0 {
 			t.Errorf("size %q is %d", s, n)
 		}
+		if v, err := ParseShare(s); err == nil && !(v >= 0 && v <= 99) {
+			t.Errorf("share %q: %v", s, v)
+		}
 		if v, err := ParseFree(s); err == nil && (!(v.Percent >= 0 && v.Percent <= 99) || v.Bytes < 0) {
 			t.Errorf("free %q is %+v", s, v)
 		}

@@ -109,7 +109,7 @@ func defaultService(name string) Service {
 }
 
 func defaultIncidents() Incidents {
-	return Incidents{MaxBytes: 4 << 30, MaxAge: 30 * 24 * time.Hour, MinFree: Free{Percent: 10}}
+	return Incidents{MaxBytes: 4 << 30, MaxAge: 30 * 24 * time.Hour, MinFree: Free{Percent: 10}, MinFreeInodes: 5, MaxPerFingerprint: 100}
 }
 
 // Command is the service of `vigil run`: a command with every default. The

@@ -53,6 +53,8 @@ command = ["true"]
 [incidents]
 max_bytes = "1GiB"
 min_free = "5GiB"
+min_free_inodes = "2.5%"
+max_per_fingerprint = 7
 `)
 	if len(c.Services) != 2 || c.Services[0].Name != "db" {
 		t.Fatalf("services are not sorted by name: %+v", c.Services)
@@ -75,7 +77,7 @@ min_free = "5GiB"
 		"heartbeat": s.Heartbeat == Heartbeat{Timeout: 10 * time.Second, Suspect: 6 * time.Second, Activities: 63},
 		"capture":   s.Capture.Budget == 5*time.Second && !s.Capture.Variables && s.Capture.CoreLimit == 0,
 		"log":       s.Log.MaxSize == 1e6 && s.Log.Keep == 2,
-		"incidents": c.Incidents.MaxBytes == 1<<30 && c.Incidents.MinFree == Free{Bytes: 5 << 30} && c.Incidents.MaxAge == 30*24*time.Hour,
+		"incidents": c.Incidents.MaxBytes == 1<<30 && c.Incidents.MinFree == Free{Bytes: 5 << 30} && c.Incidents.MaxAge == 30*24*time.Hour && c.Incidents.MinFreeInodes == 2.5 && c.Incidents.MaxPerFingerprint == 7,
 	}
 	for what, good := range checks {
 		if !good {

@@ -43,6 +43,7 @@ const (
 	takesLimit    kind = "integer or \"unlimited\""
 	takesUmask    kind = "octal string"
 	takesFree     kind = "share or size"
+	takesShare    kind = "share"
 )
 
 // target is what a row's value goes into.

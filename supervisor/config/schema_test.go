@@ -18,6 +18,7 @@ const (
 	sizePattern     = `^(0|[0-9]+ *(B|[KMGT]iB|[KMGT]B))$`
 	signalPattern   = `^(SIG)?([A-Z0-9]+|RTMIN\+[0-9]+)$`
 	umaskPattern    = `^0*[0-7]{1,3}$`
+	sharePattern    = `^[0-9.]+%$`
 	freePattern     = `^([0-9.]+%|0|[0-9]+ *(B|[KMGT]iB|[KMGT]B))$`
 	namePattern     = `^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`
 )
@@ -103,6 +104,8 @@ func valueSchema(r row) object {
 		o["anyOf"] = []object{{"type": "string", "pattern": umaskPattern}, {"type": "integer", "minimum": 0, "maximum": 0o777}}
 	case takesFree:
 		o["type"], o["pattern"] = "string", freePattern
+	case takesShare:
+		o["type"], o["pattern"] = "string", sharePattern
 	}
 	return o
 }
@@ -135,6 +138,7 @@ func TestPatterns(t *testing.T) {
 		{durationPattern, "0 1s 500ms 1h30m 2d12h 1.5h .5s 30d 1µs 365d", func(s string) error { _, err := ParseDuration(s); return err }},
 		{sizePattern, "0 1B 64MiB 4GB 9TiB 5KB", func(s string) error { _, err := ParseSize(s); return err }},
 		{signalPattern, "TERM SIGUSR1 RTMIN RTMIN+30 SIGRTMIN+3", func(s string) error { _, err := ParseSignal(s); return err }},
+		{sharePattern, "10% 0% 99% 2.5%", func(s string) error { _, err := ParseShare(s); return err }},
 		{freePattern, "10% 0% 99% 2.5% 5GiB 0", func(s string) error { _, err := ParseFree(s); return err }},
 		{namePattern, "a web-1 a.b A_@x 0", func(s string) error {
 			if !validName(s) {

@@ -114,11 +114,16 @@ func logRows() []row {
 
 func incidentRows() []row {
 	return []row{
-		sizeRow("max_bytes", `"4GiB"`, "Most bytes of all incidents.", 1<<20, maxSize, func(t *target) *int64 { return &t.incidents.MaxBytes }),
+		sizeRow("max_bytes", `"4GiB"`, "Most bytes of all incidents. Large files of old ones go first (memory, then those of collectors), then whole incidents; see [incidents.md](incidents.md).", 1<<20, maxSize, func(t *target) *int64 { return &t.incidents.MaxBytes }),
 		durationRow("max_age", `"30d"`, "Oldest incident; the first and the newest of each fingerprint are spared.", time.Minute,
 			func(t *target) *time.Duration { return &t.incidents.MaxAge }),
 		leaf(row{name: "min_free", takes: takesFree, def: `"10%"`, doc: "Free space that incidents leave on their file system."},
 			func(t *target) *Free { return &t.incidents.MinFree },
 			func(d *decoder, _ row, n *node) Free { return d.free(n) }),
+		leaf(row{name: "min_free_inodes", takes: takesShare, def: `"5%"`, doc: "Free inodes that incidents leave on their file system. One that has no fixed number of them (Btrfs) has no such floor."},
+			func(t *target) *float64 { return &t.incidents.MinFreeInodes },
+			func(d *decoder, _ row, n *node) float64 { return d.share(n) }),
+		intRow("max_per_fingerprint", "100", "Most incidents of one fingerprint of one service: the first, the newest, and the newest of those between.", 2, 10_000,
+			func(t *target) *int { return &t.incidents.MaxPerFingerprint }),
 	}
 }

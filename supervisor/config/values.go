@@ -89,16 +89,22 @@ func sizeWords(n int64) string {
 
 // ParseFree reads a share of the space ("10%") or a size ("5GiB").
 func ParseFree(s string) (Free, error) {
-	head, isShare := strings.CutSuffix(s, "%")
-	if !isShare {
+	if !strings.HasSuffix(s, "%") {
 		n, err := ParseSize(s)
 		return Free{Bytes: n}, err
 	}
+	f, err := ParseShare(s)
+	return Free{Percent: f}, err
+}
+
+// ParseShare reads a share ("5%") and returns its percents.
+func ParseShare(s string) (float64, error) {
+	head, isShare := strings.CutSuffix(s, "%")
 	f, err := strconv.ParseFloat(head, 64)
-	if err != nil || !plainNumber(head) || f > 99 {
-		return Free{}, fmt.Errorf("%q is not a share from 0%% to 99%%", s)
+	if err != nil || !isShare || !plainNumber(head) || f > 99 {
+		return 0, fmt.Errorf("%q is not a share from 0%% to 99%%", s)
 	}
-	return Free{Percent: f}, nil
+	return f, nil
 }
 
 // ParseSignal reads a signal's name, with or without SIG: "TERM", "SIGUSR1",

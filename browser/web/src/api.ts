@@ -130,6 +130,7 @@ export interface SnapshotIncident {
   masked?: Masked[];
   collectors: Ran[] | null;
   files: FileInfo[] | null;
+  removed?: Removed[];
   vigil: string;
 }
 
@@ -202,6 +203,13 @@ export interface Ran {
 export interface FileInfo {
   name: string;
   bytes: number;
+}
+
+export interface Removed {
+  name: string;
+  bytes: number;
+  time: string;
+  why: string;
 }
 
 export interface Stacks {
