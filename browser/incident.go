@@ -55,7 +55,12 @@ func (s *Server) incidentRoutes(on func(method, pattern string, h http.HandlerFu
 	get("/timeline", func(c *incidentCase, _ *http.Request) (any, error) {
 		return view.Timeline(&c.full.Incident, c.full.Timeline, c.samples, c.full.Output), nil
 	})
-	get("/process", func(c *incidentCase, _ *http.Request) (any, error) { return orNone(c.full.Process, "process") })
+	get("/process", func(c *incidentCase, _ *http.Request) (any, error) {
+		if c.full.Process == nil {
+			return orNone(c.full.Process, "process")
+		}
+		return view.Process(c.full.Process, c.suspect, c.world), nil
+	})
 	get("/world", func(c *incidentCase, _ *http.Request) (any, error) { return orNone(c.world, "world") })
 	get("/tree", func(c *incidentCase, _ *http.Request) (any, error) { return orNone(c.tree, "tree") })
 	get("/runtime", func(c *incidentCase, _ *http.Request) (any, error) { return orNone(c.runtime, "runtime") })

@@ -111,7 +111,10 @@ func (s *Server) answers(c *incidentCase) (map[string]any, error) {
 	out[at+"/flame?idle=1"] = view.Flame(c.full.Stacks, true)
 	out[at+"/timeline"] = view.Timeline(&c.full.Incident, c.full.Timeline, c.samples, c.full.Output)
 	out[at+"/output"] = view.Output(c.full.Output, c.full.Incident.Time, view.OutputQuery{})
-	for name, part := range map[string]any{"process": c.full.Process, "world": c.world, "tree": c.tree, "runtime": c.runtime} {
+	if c.full.Process != nil {
+		out[at+"/process"] = view.Process(c.full.Process, c.suspect, c.world)
+	}
+	for name, part := range map[string]any{"world": c.world, "tree": c.tree, "runtime": c.runtime} {
 		if text, err := json.Marshal(part); err == nil && string(text) != "null" {
 			out[at+"/"+name] = part
 		}

@@ -459,3 +459,26 @@ func TestOutputOfATime(t *testing.T) {
 	}
 	r.refuses("GET", api.Prefix+"incidents/"+i.ID+"/output?from=soon", "", http.StatusBadRequest, nil)
 }
+
+// A process tells what its threads did between two looks, and what its sockets are.
+func TestProcessView(t *testing.T) {
+	now := time.Now()
+	thread := func(tid int, cpu snapshot.Seconds, switches int64) snapshot.Thread {
+		return snapshot.Thread{TID: tid, UserTime: cpu, Voluntary: switches}
+	}
+	before := &snapshot.Process{PID: 7, StartTicks: 1, Taken: now, Threads: []snapshot.Thread{thread(7, 1, 5), thread(8, 2, 9), thread(9, 3, 9)}}
+	p := &snapshot.Process{PID: 7, StartTicks: 1, Taken: now.Add(2 * time.Second), Threads: []snapshot.Thread{thread(7, 1.5, 6), thread(8, 2, 9), thread(9, 1, 1), thread(10, 0, 1)},
+		FDs: []snapshot.FD{{Number: 3, Target: "/tmp/x"}, {Number: 4, Target: "socket:[99]"}}}
+	world := &snapshot.World{PID: 7, Sockets: []snapshot.Socket{{FD: 4, Local: "10.0.0.1:80", Remote: "10.0.0.2:5000", State: "ESTABLISHED", Retransmits: 2}}}
+	got := view.Process(p, before, world)
+	if got.Between != 2 || !slices.Equal(got.Deltas, []api.ThreadDelta{{TID: 7, CPU: 0.5, Voluntary: 1}, {TID: 8}}) {
+		t.Errorf("%v: %+v", got.Between, got.Deltas)
+	}
+	if want := []api.Descriptor{{FD: 3, Text: "/tmp/x"}, {FD: 4, Text: "socket:[99]  tcp 10.0.0.1:80 -> 10.0.0.2:5000 ESTABLISHED, 2 retransmits"}}; !slices.Equal(got.Opened, want) {
+		t.Errorf("%+v", got.Opened)
+	}
+	before.StartTicks = 2
+	if got := view.Process(p, before, nil); got.Between != 0 || len(got.Deltas) != 0 || got.Opened[1].Text != "socket:[99]" {
+		t.Errorf("of another process: %+v", got)
+	}
+}

@@ -28,7 +28,7 @@ const Prefix = "/api/v1/"
 //	GET  incidents/ID/waits                  -> Waits
 //	GET  incidents/ID/flame?idle=1           -> Flame
 //	GET  incidents/ID/timeline               -> Timeline
-//	GET  incidents/ID/process                -> snapshot.Process
+//	GET  incidents/ID/process                -> ProcessView
 //	GET  incidents/ID/world                  -> snapshot.World
 //	GET  incidents/ID/tree                   -> snapshot.Tree
 //	GET  incidents/ID/runtime                -> snapshot.RuntimeReport

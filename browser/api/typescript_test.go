@@ -24,7 +24,7 @@ func TestTypeScript(t *testing.T) {
 	ts := typeScript{names: map[reflect.Type]string{}, taken: map[string]reflect.Type{}}
 	for _, v := range []any{
 		Login{}, About{}, Error{}, Issues{}, Occurrences{}, Incident{}, Stacks{}, GroupDetail{}, SourceText{}, Waits{}, Flame{}, Timeline{},
-		Output{}, Compare{}, Normal{}, Now{}, Live{},
+		Output{}, ProcessView{}, Compare{}, Normal{}, Now{}, Live{},
 		snapshot.Process{}, snapshot.World{}, snapshot.Tree{}, snapshot.RuntimeReport{},
 		control.Ask{}, control.Result{}, control.Snapshot{}, control.SnapshotResult{}, control.Demanded{},
 	} {

@@ -479,6 +479,58 @@ export interface OutputLine {
   at?: number;
 }
 
+export interface ProcessView {
+  schema: number;
+  pid: number;
+  taken?: string;
+  ppid: number;
+  comm: string;
+  exe?: string;
+  cwd?: string;
+  command?: string[];
+  environment?: string[];
+  state: string;
+  uid: number;
+  gid: number;
+  start_ticks: number;
+  user_seconds: number;
+  system_seconds: number;
+  rss_bytes: number;
+  vsize_bytes: number;
+  tracer_pid?: number;
+  limits?: string[];
+  status?: string[];
+  cgroup?: string;
+  oom_score: number;
+  fds?: FD[];
+  fd_count: number;
+  maps?: string[];
+  threads: Thread[] | null;
+  thread_count: number;
+  masked?: Masked[];
+  denied?: string[];
+  between_seconds: number;
+  deltas: ThreadDelta[] | null;
+  opened: Descriptor[] | null;
+}
+
+export interface FD {
+  fd: number;
+  target: string;
+}
+
+export interface ThreadDelta {
+  tid: number;
+  cpu_seconds: number;
+  voluntary_switches: number;
+  involuntary_switches: number;
+}
+
+export interface Descriptor {
+  fd: number;
+  text: string;
+}
+
 export interface Compare {
   left: Occurrence;
   right: Occurrence;
@@ -698,11 +750,6 @@ export interface Process {
   thread_count: number;
   masked?: Masked[];
   denied?: string[];
-}
-
-export interface FD {
-  fd: number;
-  target: string;
 }
 
 export interface World {

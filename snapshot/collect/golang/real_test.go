@@ -256,15 +256,22 @@ func TestSampling(t *testing.T) {
 
 func TestStripped(t *testing.T) {
 	exe := zoo(t, "stripped", "-ldflags=-s -w")
-	core, _ := frozen(t, exe)
-	s, missing := collect(t, Options{Core: core, Exe: exe})
-	if len(missing) != 1 || !strings.Contains(missing[0], "-ldflags=-s or -w") || s.Total != 0 || len(s.Threads) == 0 {
-		t.Errorf("missing %q, %d goroutines, %d threads", missing, s.Total, len(s.Threads))
-	}
-	if !slices.ContainsFunc(s.Threads, func(th snapshot.Thread) bool {
+	spins := func(th snapshot.Thread) bool {
 		return slices.ContainsFunc(th.Frames, func(f snapshot.Frame) bool { return f.Function == "main.spin" })
-	}) {
-		t.Errorf("no thread is in main.spin: %+v", s.Threads)
+	}
+	for tries := 1; ; tries++ {
+		core, _ := frozen(t, exe)
+		s, missing := collect(t, Options{Core: core, Exe: exe})
+		if len(missing) != 1 || !strings.Contains(missing[0], "-ldflags=-s or -w") || s.Total != 0 || len(s.Threads) == 0 {
+			t.Errorf("missing %q, %d goroutines, %d threads", missing, s.Total, len(s.Threads))
+		}
+		if slices.ContainsFunc(s.Threads, spins) {
+			return
+		}
+		// The runtime may just have taken the processor from the one that spins.
+		if tries == 5 {
+			t.Fatalf("no thread is in main.spin: %+v", s.Threads)
+		}
 	}
 }
 

@@ -1,5 +1,5 @@
 import { h, Fragment, ComponentChildren } from "preact";
-import { Incident, Process, RuntimeReport, Thread, Tree, World } from "../api";
+import { Incident, ProcessView, RuntimeReport, Thread, ThreadDelta, Tree, World } from "../api";
 import { useLoad } from "../load";
 import { Empty, Facts, State } from "../parts";
 import { bytes, clean, plural, span } from "../text";
@@ -29,7 +29,7 @@ export function WorldView({ id, incident }: { id: string; incident: Incident }) 
   const has = (name: string) => (incident.badges || []).some((b) => b.name === name && b.state !== "missing" && b.state !== "removed");
   const lacks = (incident.badges || []).filter((b) => (b.name === "world" || b.name === "process") && !has(b.name));
   const world = useLoad<World>(has("world") ? path + "/world" : null);
-  const process = useLoad<Process>(has("process") ? path + "/process" : null);
+  const process = useLoad<ProcessView>(has("process") ? path + "/process" : null);
   const tree = useLoad<Tree>(has("tree") ? path + "/tree" : null);
   const runtime = useLoad<RuntimeReport>(has("runtime") ? path + "/runtime" : null);
   const w = world.value;
@@ -161,10 +161,10 @@ export function WorldView({ id, incident }: { id: string; incident: Incident }) 
               <Lines list={p.command} label="Command" />
             </Fold>
             <Fold name={plural(p.thread_count, "thread")}>
-              <Threads list={p.threads || []} />
+              <Threads p={p} />
             </Fold>
             <Fold name={plural(p.fd_count, "descriptor")}>
-              <Lines list={(p.fds || []).map((f) => f.fd + "  " + f.target)} label="Descriptors" />
+              <Lines list={(p.opened || []).map((f) => f.fd + "  " + f.text)} label="Descriptors" />
             </Fold>
             <Fold name="Limits">
               <Lines list={p.limits} label="Limits" />
@@ -211,7 +211,10 @@ export function WorldView({ id, incident }: { id: string; incident: Incident }) 
   );
 }
 
-function Threads({ list }: { list: Thread[] }) {
+function Threads({ p }: { p: ProcessView }) {
+  const list: Thread[] = p.threads || [];
+  const did = new Map((p.deltas || []).map((d) => [d.tid, d]));
+  const two = p.between_seconds > 0;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Threads, a table">
       <table>
@@ -224,6 +227,7 @@ function Threads({ list }: { list: Thread[] }) {
             <th scope="col">system call</th>
             <th scope="col">processor</th>
             <th scope="col">switches</th>
+            {two && <th scope="col">in the last {span(p.between_seconds)}</th>}
           </tr>
         </thead>
         <tbody>
@@ -236,10 +240,18 @@ function Threads({ list }: { list: Thread[] }) {
               <td>{clean(t.syscall)}</td>
               <td>{span(t.user_seconds + t.system_seconds)}</td>
               <td>{t.voluntary_switches + t.involuntary_switches}</td>
+              {two && <td>{moved(did.get(t.tid))}</td>}
             </tr>
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+/** What a thread did between two looks. */
+function moved(d?: ThreadDelta): string {
+  if (!d) return "new";
+  const switches = d.voluntary_switches + d.involuntary_switches;
+  return switches === 0 && d.cpu_seconds === 0 ? "nothing" : `${span(d.cpu_seconds)}, ${plural(switches, "switch").replace("switchs", "switches")}`;
 }
