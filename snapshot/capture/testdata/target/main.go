@@ -1,6 +1,6 @@
 // Command target is the program that tests of the capture freeze: TARGET_IDLE
 // goroutines that wait, TARGET_THREADS locked threads, a deadlock of two
-// mutexes when TARGET_DEADLOCK is set; it answers every line of stdin, and
+// mutexes when TARGET_DEADLOCK is set, TARGET_BALLAST MiB of memory; it answers every line of stdin, and
 // counts SIGUSR1.
 package main
 
@@ -66,6 +66,11 @@ func main() {
 			fmt.Println("usr1", signals.Add(1))
 		}
 	}()
+	ballast := make([]byte, number("TARGET_BALLAST")<<20) // bytes of MiB, each page written to
+	for i := 0; i < len(ballast); i += os.Getpagesize() {
+		ballast[i] = 1
+	}
+	defer runtime.KeepAlive(ballast)
 	release := make(chan int)
 	for range number("TARGET_IDLE") {
 		go park("parked label", 4711, "hunter2", release)
