@@ -233,11 +233,7 @@ func (s *Supervisor) prune(p store.Policy) []store.Removal {
 // tellPruned makes known what the bounds removed.
 func (s *Supervisor) tellPruned(removed []store.Removal) {
 	for _, r := range removed {
-		what := r.ID
-		if r.Part != "" {
-			what = r.Part + " of " + r.ID
-		}
-		s.event("", "pruned", fmt.Sprintf("%s: %s", what, r.Reason))
+		s.event("", "pruned", fmt.Sprintf("%s: %s", r.What(), r.Reason))
 	}
 }
 

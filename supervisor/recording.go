@@ -40,13 +40,15 @@ type recording struct {
 	memory   *recorder.Memory // nil: nothing is recorded
 	next     time.Duration    // CLOCK_BOOTTIME, a whole second
 	machine  *recorder.Stalls
-	pressure recorder.Pressure // on the machine in this second; unknown until a sample needs it
+	pressure recorder.Pressure // on the machine at looked
+	looked   time.Duration
 }
 
-// onMachine is the pressure on the machine, read once for all services.
+// onMachine is the pressure on the machine, read once in a turn for all services, and
+// not at all when none needs it.
 func (r *recording) onMachine(now time.Duration) recorder.Pressure {
-	if !r.pressure.Known {
-		r.pressure = r.machine.Measure(now)
+	if r.looked != now {
+		r.pressure, r.looked = r.machine.Measure(now), now
 	}
 	return r.pressure
 }
@@ -100,7 +102,6 @@ func (s *Supervisor) record(now time.Duration) {
 	}
 	r.next = now.Truncate(time.Second) + time.Second
 	second := uint32(now / time.Second)
-	r.pressure = recorder.Pressure{}
 	every := turnOf(len(s.names))
 	for i, name := range s.names {
 		v := s.services[name]

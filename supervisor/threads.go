@@ -151,7 +151,7 @@ func (t *threadWatch) Suspend() { t.rules.Suspend() }
 func (t *threadWatch) Resume(now time.Duration) []watchdog.Verdict { return t.rules.Resume(now) }
 
 // List is for `vigil status`.
+func (t *threadWatch) List(now time.Duration) []watchdog.Standing { return t.rules.List(now) }
+
 // Marks is List without the texts.
 func (t *threadWatch) Marks(now time.Duration, add func(watchdog.Standing)) { t.rules.Marks(now, add) }
-
-func (t *threadWatch) List(now time.Duration) []watchdog.Standing { return t.rules.List(now) }

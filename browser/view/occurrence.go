@@ -62,14 +62,15 @@ func Badges(i *snapshot.Incident) []api.Badge {
 	for _, e := range evidence {
 		b := api.Badge{Name: e.name, State: "ok"}
 		why, partial := reason(i, e.collectors)
+		removed := removedBy(i, e.file)
 		switch {
 		case files[e.file] && partial:
 			b.State, b.Why = "partial", why
 		case files[e.file]:
 		case i.Status == snapshot.StatusWriting || i.Status == snapshot.StatusPending:
 			continue // it may still come
-		case removedBy(i, e.file) != "":
-			b.State, b.Why = "removed", removedBy(i, e.file)
+		case removed != "":
+			b.State, b.Why = "removed", removed
 		case !e.always:
 			continue
 		default:

@@ -115,11 +115,7 @@ func (a *app) prune(f pruneFlags) error {
 	var bytes int64
 	for _, r := range removed {
 		bytes += r.Bytes
-		what := r.ID
-		if r.Part != "" {
-			what = r.Part + " of " + r.ID
-		}
-		fmt.Fprintf(a.out, "%s %s (%s): %s\n", verbs[0], what, size(r.Bytes), harmlessCell(r.Reason))
+		fmt.Fprintf(a.out, "%s %s (%s): %s\n", verbs[0], store.Removal(r).What(), size(r.Bytes), harmlessCell(r.Reason))
 	}
 	fmt.Fprintf(a.out, "%d %s, %s %s\n", len(removed), verbs[0], size(bytes), verbs[1])
 	return nil

@@ -57,3 +57,34 @@ func Share(part, whole time.Duration) float64 {
 	}
 	return min(float64(part)/float64(whole), 1)
 }
+
+// Pressure is three shares of time, from 0 to 1, in which tasks stood still for
+// want of a processor, of memory, of a disk; of which tasks depends on the lines
+// that were read.
+type Pressure struct {
+	Known           bool
+	CPU, Memory, IO float64
+}
+
+// Totals are the three files as they were at one time.
+type Totals struct {
+	At              time.Duration // CLOCK_BOOTTIME
+	Known           bool
+	CPU, Memory, IO Stall
+}
+
+// Since is the pressure since earlier totals. Without such it is that of the last
+// ten seconds, as the kernel averages it.
+func (t Totals) Since(before Totals) Pressure {
+	if !t.Known {
+		return Pressure{}
+	}
+	window := t.At - before.At
+	if !before.Known || window <= 0 {
+		return Pressure{Known: true, CPU: t.CPU.Avg10, Memory: t.Memory.Avg10, IO: t.IO.Avg10}
+	}
+	return Pressure{
+		Known: true, CPU: Share(t.CPU.Total-before.CPU.Total, window),
+		Memory: Share(t.Memory.Total-before.Memory.Total, window), IO: Share(t.IO.Total-before.IO.Total, window),
+	}
+}

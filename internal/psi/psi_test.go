@@ -48,3 +48,24 @@ func TestShareIsOneAtMost(t *testing.T) {
 		t.Error(Share(3, 2), Share(1, 2), Share(1, 0), Share(-1, 2))
 	}
 }
+
+func TestPressureSinceEarlierTotals(t *testing.T) {
+	at := func(seconds, cpu, memory, io int) Totals {
+		s := func(n int) Stall { return Stall{Total: time.Duration(n) * time.Second, Avg10: .25} }
+		return Totals{At: time.Duration(seconds) * time.Second, Known: true, CPU: s(cpu), Memory: s(memory), IO: s(io)}
+	}
+	for _, c := range []struct {
+		now, before Totals
+		want        Pressure
+	}{
+		{Totals{}, at(1, 0, 0, 0), Pressure{}},
+		{at(10, 1, 1, 1), Totals{}, Pressure{true, .25, .25, .25}},
+		{at(10, 1, 1, 1), at(10, 0, 0, 0), Pressure{true, .25, .25, .25}},
+		{at(20, 6, 3, 99), at(10, 1, 1, 1), Pressure{true, .5, .2, 1}},
+		{at(20, 0, 0, 0), at(10, 1, 1, 1), Pressure{true, 0, 0, 0}},
+	} {
+		if got := c.now.Since(c.before); got != c.want {
+			t.Errorf("%+v since %+v: %+v", c.now, c.before, got)
+		}
+	}
+}

@@ -62,12 +62,13 @@ func (r *record) incident() snapshot.Incident {
 	}
 }
 
-// brief is of an incident what a record would hold; all other fields are empty.
+// brief is of an incident what a record would hold; all other fields are empty. Its
+// time may be one that a record could not hold.
 func brief(i *snapshot.Incident) snapshot.Incident {
-	return snapshot.Incident{
-		Schema: i.Schema, ID: i.ID, Service: i.Service, Instance: i.Instance, PID: i.PID, Time: i.Time.UTC(), Host: i.Host,
-		Cause: i.Cause, Sentence: i.Sentence, Fingerprint: i.Fingerprint, Status: i.Status, Bytes: i.Bytes,
-	}
+	r, _ := recordOf(i, stamp{})
+	short := r.incident()
+	short.Time = i.Time.UTC()
+	return short
 }
 
 // encodeIndex writes records. All must fit.

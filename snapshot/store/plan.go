@@ -32,6 +32,14 @@ type Removal struct {
 	Reason string
 }
 
+// What names what is removed, for people.
+func (r Removal) What() string {
+	if r.Part != "" {
+		return r.Part + " of " + r.ID
+	}
+	return r.ID
+}
+
 // Plan returns what to remove, in that order. First what is too old or too many of
 // a kind: those that are older than MaxAge and those beyond MaxPerFingerprint,
 // which spare the first and the newest of each fingerprint. Then, while the bytes

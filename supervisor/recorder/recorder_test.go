@@ -11,42 +11,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestNumberIsExactBelow2048AndNearAbove(t *testing.T) {
-	for _, n := range []uint64{0, 1, 2047, 2048, 2049, 4095, 4096, 4097, 1 << 20, 123456789, maxNumber - 1, maxNumber} {
-		got := unpack(pack(n))
-		if got > n || n-got > n/1024 || (n < 2048 && got != n) {
-			t.Errorf("%d became %d", n, got)
-		}
-	}
-	if got := unpack(pack(1 << 63)); got != maxNumber {
-		t.Errorf("what is too great became %d, want %d", got, maxNumber)
-	}
-	for c := range 1 << 16 {
-		if back := pack(unpack(uint16(c))); back != uint16(c) {
-			t.Fatalf("%#x became %#x", c, back)
-		}
-	}
-}
-
-func TestShortNumberIsExactBelow16AndNearAbove(t *testing.T) {
-	for _, n := range []uint64{0, 1, 15, 16, 17, 31, 32, 33, 1000, 100_000, maxShort - 1, maxShort} {
-		if got := unpackShort(packShort(n)); got > n || n-got > n/16 || (n < 16 && got != n) {
-			t.Errorf("%d became %d", n, got)
-		}
-	}
-	if got := unpackShort(packShort(1 << 63)); got != maxShort {
-		t.Errorf("what is too great became %d, want %d", got, maxShort)
-	}
-	for c := range 1 << 8 {
-		if back := packShort(unpackShort(uint8(c))); back != uint8(c) {
-			t.Fatalf("%#x became %#x", c, back)
-		}
+func TestNumbersAreExactWhenSmallAndNearAbove(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		f            format
+		exact, part  uint64 // exact below, else less than 1/part is lost
+		codes        uint64
+		greatest     uint64
+		numbersToTry []uint64
+	}{
+		{"long", long, 2048, 1024, 1 << 16, 4095 << 30, []uint64{0, 1, 2047, 2048, 2049, 4095, 4096, 4097, 1 << 20, 123456789}},
+		{"short", short, 16, 16, 1 << 8, 31 << 14, []uint64{0, 1, 15, 16, 17, 31, 32, 33, 1000, 100_000}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, n := range append(c.numbersToTry, c.greatest-1, c.greatest) {
+				got := c.f.unpack(c.f.pack(n))
+				if got > n || n-got > n/c.part || (n < c.exact && got != n) {
+					t.Errorf("%d became %d", n, got)
+				}
+			}
+			if got := c.f.unpack(c.f.pack(1 << 63)); got != c.greatest {
+				t.Errorf("what is too great became %d, want %d", got, c.greatest)
+			}
+			for code := range c.codes {
+				if back := c.f.pack(c.f.unpack(code)); back != code {
+					t.Fatalf("%#x became %#x", code, back)
+				}
+			}
+		})
 	}
 }
 
 func TestPressureIsKeptInSteps(t *testing.T) {
 	for _, f := range []float64{-1, 0, 0.001, 0.01, 0.1, 0.5, 0.999, 1, 2, math.NaN()} {
-		got := unpackPressure(Pressure{true, f, 0, 0}.pack())
+		got := unpackPressure(packPressure(Pressure{Known: true, CPU: f}))
 		want := min(max(f, 0), 1)
 		if math.IsNaN(f) {
 			want = 0
@@ -56,7 +54,7 @@ func TestPressureIsKeptInSteps(t *testing.T) {
 			t.Errorf("%v became %v", f, got.CPU)
 		}
 	}
-	if got := unpackPressure((Pressure{CPU: 1}).pack()); got != (Pressure{}) {
+	if got := unpackPressure(packPressure(Pressure{CPU: 1})); got != (Pressure{}) {
 		t.Errorf("what is not known became %+v", got)
 	}
 }
@@ -105,7 +103,7 @@ func full(second uint32) Sample {
 	return Sample{
 		Second: second, CPU: 730 * time.Microsecond, Memory: 1500 << 10, Threads: 7, Files: 30, Beats: 3, Silence: 150 * time.Millisecond,
 		Lines: 12, Bytes: 640, Seen: 1, Late: 128, State: 5,
-		Pressure: Pressure{true, 0, unpackShare(3), 1}, Probes: ProbesFailed, Measured: true, Restarts: 1, Signals: 2,
+		Pressure: Pressure{Known: true, Memory: unpackShare(3), IO: 1}, Probes: ProbesFailed, Measured: true, Restarts: 1, Signals: 2,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"time"
+
+	"github.com/vigil-supervisor/vigil/internal/psi"
 )
 
 // bodySize is the size of a sample without its second.
@@ -33,13 +35,9 @@ type Sample struct {
 	Signals  uint8 // sent by us or seen, since the sample before; 15 stands for more too
 }
 
-// Pressure is the share of time since the measurement before, from 0 to 1, in
-// which some task stood still for want of a processor, of memory, of a disk. It is
-// kept in 32 steps that are finer for small shares: 0, 0.1 %, 0.4 %, 0.9 % ... 100 %.
-type Pressure struct {
-	Known           bool
-	CPU, Memory, IO float64
-}
+// Pressure is that since the measurement before. It is kept in 32 steps that are
+// finer for small shares: 0, 0.1 %, 0.4 %, 0.9 % ... 100 %.
+type Pressure = psi.Pressure
 
 // Probes says how the service's probes stood, the worst of them.
 type Probes uint8
@@ -60,13 +58,13 @@ const (
 
 func (s Sample) encode(b *[bodySize]byte) {
 	for i, n := range []uint64{micros(s.CPU), s.Memory >> 10, s.Threads, s.Files} {
-		binary.NativeEndian.PutUint16(b[2*i:], pack(n))
+		binary.NativeEndian.PutUint16(b[2*i:], uint16(long.pack(n)))
 	}
 	for i, n := range []uint64{s.Beats, uint64(max(s.Silence, 0) / silenceUnit), s.Lines, (s.Bytes + bytesUnit - 1) / bytesUnit} {
-		b[8+i] = packShort(n)
+		b[8+i] = uint8(short.pack(n))
 	}
 	b[12], b[13] = s.Seen, s.Late
-	binary.NativeEndian.PutUint16(b[14:], s.Pressure.pack())
+	binary.NativeEndian.PutUint16(b[14:], packPressure(s.Pressure))
 	b[16] = s.State&15 | uint8(s.Probes&3)<<4
 	if s.Measured {
 		b[16] |= 1 << 6
@@ -75,11 +73,11 @@ func (s Sample) encode(b *[bodySize]byte) {
 }
 
 func decode(second uint32, b []byte) Sample {
-	n := func(i int) uint64 { return unpack(binary.NativeEndian.Uint16(b[2*i:])) }
-	short := func(i int) uint64 { return unpackShort(b[8+i]) }
+	n := func(i int) uint64 { return long.unpack(uint64(binary.NativeEndian.Uint16(b[2*i:]))) }
+	few := func(i int) uint64 { return short.unpack(uint64(b[8+i])) }
 	return Sample{
 		Second: second, CPU: time.Duration(n(0)) * time.Microsecond, Memory: n(1) << 10, Threads: n(2), Files: n(3),
-		Beats: short(0), Silence: time.Duration(short(1)) * silenceUnit, Lines: short(2), Bytes: short(3) * bytesUnit,
+		Beats: few(0), Silence: time.Duration(few(1)) * silenceUnit, Lines: few(2), Bytes: few(3) * bytesUnit,
 		Seen: b[12], Late: b[13], Pressure: unpackPressure(binary.NativeEndian.Uint16(b[14:])),
 		State: b[16] & 15, Probes: Probes(b[16] >> 4 & 3), Measured: b[16]&(1<<6) != 0,
 		Restarts: b[17] & 15, Signals: b[17] >> 4,
@@ -94,7 +92,7 @@ const (
 	shareMax  = 1<<shareBits - 1
 )
 
-func (p Pressure) pack() uint16 {
+func packPressure(p Pressure) uint16 {
 	if !p.Known {
 		return 0
 	}
@@ -105,7 +103,7 @@ func unpackPressure(n uint16) Pressure {
 	if n&(1<<15) == 0 {
 		return Pressure{}
 	}
-	return Pressure{true, unpackShare(n), unpackShare(n >> shareBits), unpackShare(n >> (2 * shareBits))}
+	return Pressure{Known: true, CPU: unpackShare(n), Memory: unpackShare(n >> shareBits), IO: unpackShare(n >> (2 * shareBits))}
 }
 
 func packShare(f float64) uint16 {

@@ -345,13 +345,8 @@ func (a *Activities) List(now time.Duration) []Standing {
 		if err != nil || s.State < wire.Idle {
 			continue
 		}
-		st := Standing{
-			Name: s.Name, Kind: KindActivity, State: a.late[i], Limit: time.Duration(a.limitOf(i, s.State)),
-			Suspended: a.suspended, Text: s.State.String(),
-		}
-		if s.Pulse == a.seen[i] && a.scanned {
-			st.Age = max(now-time.Duration(a.since[i]), 0)
-		}
+		st := a.mark(i, s.Name, s.Pulse, s.State, now)
+		st.Text = s.State.String()
 		if s.TID != 0 {
 			st.Text += ", thread " + strconv.FormatUint(uint64(s.TID), 10)
 		}

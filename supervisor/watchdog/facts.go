@@ -1,6 +1,10 @@
 package watchdog
 
-import "time"
+import (
+	"time"
+
+	"github.com/vigil-supervisor/vigil/internal/psi"
+)
 
 // Facts are what a look at a service, at the machine and at ourselves has found,
 // as far as it can excuse a sign of life that did not come. What could not be
@@ -31,11 +35,6 @@ type Facts struct {
 	MajorFaults float64 // pages that the main process had to wait for, per second
 }
 
-// Pressure is PSI (Documentation/accounting/psi.rst, Linux 4.20): shares of time
-// from 0 to 1.
-type Pressure struct {
-	Known  bool
-	CPU    float64 // some: work was ready and had no processor
-	Memory float64 // full: all work waited for memory
-	IO     float64 // full: all work waited for input or output
-}
+// Pressure is that of processors by some tasks (work was ready and had none), that
+// of memory and of input or output by all of them (all work waited for it).
+type Pressure = psi.Pressure

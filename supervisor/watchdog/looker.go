@@ -33,7 +33,7 @@ type Looker struct {
 	read    reader
 	clocks  func() (boot, ahead time.Duration) // CLOCK_BOOTTIME, and what it is ahead of CLOCK_MONOTONIC
 	ahead   time.Duration                      // at the last Baseline
-	machine [2]totals                          // of Baselines, the newer one first
+	machine [2]psi.Totals                      // of Baselines, the newer one first
 	known   map[int]*subject                   // by pid
 }
 
@@ -46,7 +46,7 @@ type subject struct {
 // mark is what one look counted.
 type mark struct {
 	at       time.Duration // 0: none
-	pressure totals
+	pressure psi.Totals
 	throttle throttle
 	faults   uint64
 	threads  map[int]thread
@@ -71,8 +71,8 @@ func (l *Looker) Baseline() (suspended time.Duration) {
 	now, ahead := l.clocks()
 	suspended = growth(ahead, l.ahead)
 	l.ahead = ahead
-	if t := l.read.machine(now); l.machine[0].at == 0 || now-l.machine[0].at >= minWindow {
-		l.machine = [2]totals{t, l.machine[0]}
+	if t := l.read.machine(now); l.machine[0].At == 0 || now-l.machine[0].At >= minWindow {
+		l.machine = [2]psi.Totals{t, l.machine[0]}
 	}
 	for pid, s := range l.known {
 		if now-s.marks[0].at > rememberFor {
@@ -111,7 +111,7 @@ func (l *Looker) Look(pid int, cgroup string, late time.Duration) Facts {
 		m.pressure = l.read.pressures(cgroup, ".pressure", now)
 		m.throttle = l.read.throttle(cgroup)
 	}
-	m.threads = l.read.threads(pid, !m.pressure.known)
+	m.threads = l.read.threads(pid, !m.pressure.Known)
 	s := l.subject(pid, stat.start)
 	l.lookThreads(&f, pid, m.threads, s)
 	f.compare(m, s.before(now))
@@ -122,10 +122,10 @@ func (l *Looker) Look(pid int, cgroup string, late time.Duration) Facts {
 func (l *Looker) lookMachine(f *Facts, now time.Duration) {
 	t := l.read.machine(now)
 	before := l.machine[0]
-	if now-before.at < minWindow {
+	if now-before.At < minWindow {
 		before = l.machine[1]
 	}
-	f.Machine = t.since(before)
+	f.Machine = t.Since(before)
 }
 
 func (l *Looker) subject(pid int, start uint64) *subject {
@@ -158,7 +158,7 @@ func (s *subject) keep(m mark) {
 // compare sets the shares since the mark before.
 func (f *Facts) compare(m, before mark) {
 	f.Window = avgWindow
-	f.Service = m.pressure.since(before.pressure)
+	f.Service = m.pressure.Since(before.pressure)
 	if before.at == 0 {
 		return
 	}

@@ -110,24 +110,6 @@ func TestUninterruptibleSinceTheLastLook(t *testing.T) {
 }
 
 func TestShares(t *testing.T) {
-	at := func(seconds, cpu, memory, io int) totals {
-		s := func(n int) psi.Stall { return psi.Stall{Total: time.Duration(n) * time.Second, Avg10: .25} }
-		return totals{at: time.Duration(seconds) * time.Second, known: true, cpu: s(cpu), memory: s(memory), io: s(io)}
-	}
-	for _, c := range []struct {
-		now, before totals
-		want        Pressure
-	}{
-		{totals{}, at(1, 0, 0, 0), Pressure{}},
-		{at(10, 1, 1, 1), totals{}, Pressure{true, .25, .25, .25}},
-		{at(10, 1, 1, 1), at(10, 0, 0, 0), Pressure{true, .25, .25, .25}},
-		{at(20, 6, 3, 99), at(10, 1, 1, 1), Pressure{true, .5, .2, 1}},
-		{at(20, 0, 0, 0), at(10, 1, 1, 1), Pressure{true, 0, 0, 0}},
-	} {
-		if got := c.now.since(c.before); got != c.want {
-			t.Errorf("%+v since %+v: %+v", c.now, c.before, got)
-		}
-	}
 	was := throttle{periods: 100, held: 50, time: time.Minute}
 	for _, c := range []struct {
 		now  throttle

@@ -8,29 +8,6 @@ import (
 	"github.com/vigil-supervisor/vigil/internal/psi"
 )
 
-// totals are the three counters of PSI that matter.
-type totals struct {
-	at              time.Duration
-	known           bool
-	cpu, memory, io psi.Stall
-}
-
-// since is the pressure since earlier totals. Without such it is that of the
-// last ten seconds, as the kernel averages it.
-func (t totals) since(before totals) Pressure {
-	if !t.known {
-		return Pressure{}
-	}
-	window := t.at - before.at
-	if !before.known || window <= 0 {
-		return Pressure{Known: true, CPU: t.cpu.Avg10, Memory: t.memory.Avg10, IO: t.io.Avg10}
-	}
-	return Pressure{
-		Known: true, CPU: psi.Share(t.cpu.Total-before.cpu.Total, window),
-		Memory: psi.Share(t.memory.Total-before.memory.Total, window), IO: psi.Share(t.io.Total-before.io.Total, window),
-	}
-}
-
 // throttle is what cpu.stat of a cgroup says of cpu.max.
 type throttle struct {
 	periods, held uint64

@@ -49,16 +49,16 @@ func (r *reader) word(path string) string { return string(bytes.TrimSpace(r.file
 
 func (r *reader) keyed(path, key string) uint64 { return keyedNumber(r.file(path), key) }
 
-func (r *reader) machine(now time.Duration) totals { return r.pressures("/proc/pressure", "", now) }
+func (r *reader) machine(now time.Duration) psi.Totals { return r.pressures("/proc/pressure", "", now) }
 
 // pressures reads the three files of a cgroup, or of the machine.
-func (r *reader) pressures(dir, suffix string, now time.Duration) totals {
-	t := totals{at: now}
+func (r *reader) pressures(dir, suffix string, now time.Duration) psi.Totals {
+	t := psi.Totals{At: now}
 	var cpu, memory, io bool
-	t.cpu, cpu = psi.Parse(r.file(dir+"/cpu"+suffix), psi.Some)
-	t.memory, memory = psi.Parse(r.file(dir+"/memory"+suffix), psi.Full)
-	t.io, io = psi.Parse(r.file(dir+"/io"+suffix), psi.Full)
-	t.known = cpu && memory && io
+	t.CPU, cpu = psi.Parse(r.file(dir+"/cpu"+suffix), psi.Some)
+	t.Memory, memory = psi.Parse(r.file(dir+"/memory"+suffix), psi.Full)
+	t.IO, io = psi.Parse(r.file(dir+"/io"+suffix), psi.Full)
+	t.Known = cpu && memory && io
 	return t
 }
 

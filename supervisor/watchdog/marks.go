@@ -19,8 +19,12 @@ func (s *Signs) Marks(now time.Duration, add func(Standing)) {
 // Marks tells add of every rule.
 func (t *ThreadRules) Marks(now time.Duration, add func(Standing)) {
 	for _, r := range t.rules {
-		add(Standing{Name: r.Name, Kind: KindThread, State: r.state, Age: r.age(now), Limit: r.Within, Suspended: t.suspended})
+		add(t.mark(r, now))
 	}
+}
+
+func (t *ThreadRules) mark(r *rule, now time.Duration) Standing {
+	return Standing{Name: r.Name, Kind: KindThread, State: r.state, Age: r.age(now), Limit: r.Within, Suspended: t.suspended}
 }
 
 // named is the name of a slot's activity, by the claim that it is of.
@@ -37,16 +41,18 @@ func (a *Activities) Marks(now time.Duration, add func(Standing)) {
 	}
 	for i := range a.slots {
 		pulse := a.slots[i][wire.WordPulse].Load()
-		state := wire.SlotState(pulse)
-		if state < wire.Idle || state > wire.Stopping {
-			continue
+		if state := wire.SlotState(pulse); state >= wire.Idle && state <= wire.Stopping {
+			add(a.mark(i, a.slotName(i), pulse, state, now))
 		}
-		st := Standing{Name: a.slotName(i), Kind: KindActivity, State: a.late[i], Limit: time.Duration(a.limitOf(i, state)), Suspended: a.suspended}
-		if pulse == a.seen[i] && a.scanned {
-			st.Age = max(now-time.Duration(a.since[i]), 0)
-		}
-		add(st)
 	}
+}
+
+func (a *Activities) mark(i int, name string, pulse uint64, state wire.SlotState, now time.Duration) Standing {
+	st := Standing{Name: name, Kind: KindActivity, State: a.late[i], Limit: time.Duration(a.limitOf(i, state)), Suspended: a.suspended}
+	if pulse == a.seen[i] && a.scanned {
+		st.Age = max(now-time.Duration(a.since[i]), 0)
+	}
+	return st
 }
 
 // slotName reads a name once for each claim.

@@ -48,9 +48,7 @@ func (s *Signs) Remove(name string) {
 // List says how every sign stands.
 func (s *Signs) List(now time.Duration) []Standing {
 	all := make([]Standing, 0, len(s.list))
-	for _, sign := range s.list {
-		all = append(all, sign.Standing(now))
-	}
+	s.Marks(now, func(st Standing) { all = append(all, st) })
 	return all
 }
 

@@ -112,10 +112,9 @@ func times(n uint64) string {
 func (t *ThreadRules) List(now time.Duration) []Standing {
 	all := make([]Standing, 0, len(t.rules))
 	for _, r := range t.rules {
-		all = append(all, Standing{
-			Name: r.Name, Kind: KindThread, State: r.state, Age: r.age(now), Limit: r.Within,
-			Suspended: t.suspended, Text: r.standing(),
-		})
+		st := t.mark(r, now)
+		st.Text = r.standing()
+		all = append(all, st)
 	}
 	if n := len(all); n > 0 {
 		all[n-1].Text += "; " + t.pace.String()

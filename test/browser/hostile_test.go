@@ -15,8 +15,8 @@ import (
 // evil runs, were it taken for anything but text.
 const evil = `"><img src=x onerror="window.hit=1"><script>window.hit=1</script></script>'><svg onload=window.hit=1> javascript:window.hit=1 {{hit}} \u202e` + "\x1b[31m\x00\u202e"
 
-// hostile writes an incident that has script in each of its strings.
-func hostile(t *testing.T) (dir, id string) {
+// newStore makes an empty store in a directory of its own.
+func newStore(t *testing.T) (st *store.Store, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "incidents")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -26,6 +26,13 @@ func hostile(t *testing.T) (dir, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return st, dir
+}
+
+// hostile writes an incident that has script in each of its strings.
+func hostile(t *testing.T) (dir, id string) {
+	t.Helper()
+	st, dir := newStore(t)
 	w, err := st.Begin(store.Subject{Service: "web", Instance: 1, PID: 42, Cause: snapshot.CauseHang}, time.Now())
 	if err != nil {
 		t.Fatal(err)

@@ -19,14 +19,7 @@ const manyIncidents = 10_000
 // after its pattern, since the store makes each of them safe on the disk.
 func many(t *testing.T) (dir string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "incidents")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st, dir := newStore(t)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	w, err := st.Begin(store.Subject{Service: "many", Instance: 1, PID: 42, Cause: snapshot.CauseHang}, now)
 	if err != nil {

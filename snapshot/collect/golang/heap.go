@@ -38,16 +38,11 @@ var errHeap = errors.New("the heap cannot be read")
 
 // heap reads the spans in use.
 func (r *reading) heap() (*heap, error) {
-	var start, pages, size, count, state, class, specials uint64
-	for _, f := range []struct {
-		to *uint64
-		of string
-	}{{&start, "startAddr"}, {&pages, "npages"}, {&size, "elemsize"}, {&count, "nelems"}, {&state, "state"}, {&class, "spanclass"}, {&specials, "specials"}} {
-		var err error
-		if *f.to, err = r.offset("runtime.mspan", f.of); err != nil {
-			return nil, err
-		}
+	at, err := r.offsetsOf("runtime.mspan", "startAddr", "npages", "elemsize", "nelems", "state", "spanclass", "specials")
+	if err != nil {
+		return nil, err
 	}
+	start, pages, size, count, state, class, specials := at[0], at[1], at[2], at[3], at[4], at[5], at[6]
 	all, err := r.eval("runtime.mheap_.allspans")
 	if err != nil {
 		return nil, err

@@ -121,13 +121,18 @@ func find(list []segment, addr uint64) *segment {
 	return &list[i]
 }
 
+// segment is where the memory at an address is; nil when it is nowhere.
+func (m *image) segment(addr uint64) *segment {
+	if s := find(m.segments, addr); s != nil {
+		return s
+	}
+	return find(m.constant, addr)
+}
+
 // read fills buf with the memory at an address, or fails.
 func (m *image) read(buf []byte, addr uint64) error {
 	for len(buf) > 0 {
-		s := find(m.segments, addr)
-		if s == nil {
-			s = find(m.constant, addr)
-		}
+		s := m.segment(addr)
 		if s == nil {
 			return errUnmapped
 		}

@@ -37,6 +37,19 @@ func (r *reading) offset(structure, field string) (uint64, error) {
 	return a - base, err
 }
 
+// offsetsOf looks offsets of fields up.
+func (r *reading) offsetsOf(structure string, fields ...string) ([]uint64, error) {
+	list := make([]uint64, len(fields))
+	for i, f := range fields {
+		at, err := r.offset(structure, f)
+		if err != nil {
+			return nil, fmt.Errorf("cannot find %s.%s: %w", structure, f, err)
+		}
+		list[i] = at
+	}
+	return list, nil
+}
+
 // word reads one pointer-sized word; 0 when it is not in the core.
 func (r *reading) word(addr uint64) uint64 { return r.mem.word(addr) }
 

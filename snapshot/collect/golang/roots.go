@@ -27,19 +27,6 @@ func (p *proof) roots() error {
 	return nil
 }
 
-// offsetsOf looks offsets of fields up.
-func (p *proof) offsetsOf(structure string, fields ...string) ([]uint64, error) {
-	list := make([]uint64, len(fields))
-	for i, f := range fields {
-		at, err := p.offset(structure, f)
-		if err != nil {
-			return nil, fmt.Errorf("cannot find %s.%s: %w", structure, f, err)
-		}
-		list[i] = at
-	}
-	return list, nil
-}
-
 // globals are the variables with pointers of all modules; all of the runtime's
 // own are among them, and through them timers. What it knows of free and used
 // pages has addresses of objects, by which nobody reaches them.

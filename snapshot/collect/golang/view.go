@@ -52,10 +52,7 @@ func (v *view) close() {
 
 // bytes returns memory of the length of buf: a part of a mapping, else buf.
 func (v *view) bytes(addr uint64, buf []byte) ([]byte, error) {
-	s := find(v.image.segments, addr)
-	if s == nil {
-		s = find(v.image.constant, addr)
-	}
+	s := v.image.segment(addr)
 	if s != nil && s.end-addr >= uint64(len(buf)) {
 		at := uint64(s.at) + addr - s.start
 		if data := v.files[s.file]; at+uint64(len(buf)) <= uint64(len(data)) {
